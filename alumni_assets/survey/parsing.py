@@ -1,0 +1,170 @@
+"""Cells: turns a block of whole records into a numbered record batch of text.
+
+The numbered text is the one input of `validation.py`, here and on Spark. Its columns: `source_row`
+(int64, physical records after the header from 1), the contract's columns that the file has (string,
+as they came), `other_columns` (JSON object of unknown columns and surplus cells, or null) and
+`reading_problem` (a code of the contract that concerns the row as a whole, or null).
+Blank records (no cell has anything but spaces) are left out; they keep their number.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as pacsv
+
+from alumni_assets.contract import NAMES, Code
+from alumni_assets.survey.detection import Header
+from alumni_assets.survey.records import Block
+
+NUMBERED_SCHEMA = pa.schema(
+    [pa.field("source_row", pa.int64())]
+    + [pa.field(name, pa.string()) for name in NAMES]
+    + [pa.field("other_columns", pa.string()), pa.field("reading_problem", pa.string())]
+)
+_BLANK = ' \t\r\n\v\f\xa0"'
+_SURPLUS = "(surplus cells)"
+
+
+@dataclass(frozen=True)
+class _Ragged:
+    """A record whose cells do not match the header."""
+
+    position: int
+    text: str
+
+
+def parse_block(block: Block, header: Header, delimiter: str, header_record: int) -> pa.RecordBatch:
+    """Parse a block into `NUMBERED_SCHEMA`; the header record itself must not be in it.
+
+    Columns of the contract that the file lacks are null.
+    """
+    first = block.first - header_record
+    if block.oversize:
+        return _oversize_batch(block, first)
+    ragged: list[_Ragged] = []
+
+    def keep_ragged(row: pacsv.InvalidRow) -> str:
+        ragged.append(_Ragged(row.number - 1, row.text))
+        return "skip"
+
+    width = len(header.titles)
+    internal = [f"f{position}" for position in range(width)]
+    table = pacsv.read_csv(
+        pa.BufferReader(block.data),
+        read_options=pacsv.ReadOptions(
+            column_names=internal, use_threads=False, block_size=max(len(block.data) + 1, 1024)
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=delimiter,
+            newlines_in_values=True,
+            ignore_empty_lines=width == 1,
+            invalid_row_handler=keep_ragged,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(internal, pa.string()), strings_can_be_null=False
+        ),
+    )
+    positions = np.delete(np.arange(block.count), [row.position for row in ragged])
+    whole = numbered_batch(
+        [table.column(position).combine_chunks() for position in range(width)],
+        pa.array(positions + first, pa.int64()),
+        header,
+    )
+    return _with_ragged(whole, ragged, header, delimiter, first)
+
+
+def numbered_batch(cells: Sequence[pa.Array], source_row: pa.Array, header: Header) -> pa.RecordBatch:
+    """Numbered text from one string array for each column of the file; blank rows are left out."""
+    by_name = {name: array for name, array in zip(header.fields, cells, strict=True) if name is not None}
+    nulls = pa.nulls(len(source_row), pa.string())
+    batch = pa.RecordBatch.from_arrays(
+        [
+            source_row,
+            *(by_name.get(name, nulls) for name in NAMES),
+            _other_columns(cells, header, len(source_row)),
+            nulls,
+        ],
+        schema=NUMBERED_SCHEMA,
+    )
+    blank = _blank_rows(cells, len(source_row))
+    return batch if blank is None else batch.filter(pc.invert(blank))
+
+
+def _blank_rows(cells: Sequence[pa.Array], rows: int) -> pa.Array | None:
+    """Which rows have only spaces in every cell; None when there is none (the usual case)."""
+    blank = pa.array(np.ones(rows, bool))
+    for array in cells:
+        short = pc.equal(pc.binary_length(pc.utf8_trim_whitespace(array)), 0)
+        blank = pc.and_(blank, pc.fill_null(short, True))
+        if not pc.any(blank).as_py():
+            return None
+    return blank
+
+
+def _other_columns(cells: Sequence[pa.Array], header: Header, rows: int) -> pa.Array:
+    others = [
+        (title or f"(column {position + 1})", cells[position])
+        for position, (title, name) in enumerate(zip(header.titles, header.fields, strict=True))
+        if name is None
+    ]
+    filled = [(title, array) for title, array in others if pc.any(pc.not_equal(array, "")).as_py()]
+    if not filled:
+        return pa.nulls(rows, pa.string())
+    titles = [title for title, _ in filled]
+    columns = [array.to_pylist() for _, array in filled]
+    return pa.array([_as_json(zip(titles, row, strict=True)) for row in zip(*columns, strict=True)], pa.string())
+
+
+def _as_json(cells: Iterable[tuple[str, str | None]]) -> str | None:
+    kept = {title: cell for title, cell in cells if cell}
+    return json.dumps(kept, ensure_ascii=False) if kept else None
+
+
+def _with_ragged(
+    whole: pa.RecordBatch, ragged: list[_Ragged], header: Header, delimiter: str, first: int
+) -> pa.RecordBatch:
+    rows = [_ragged_row(row, header, delimiter, first) for row in ragged if row.text.strip(_BLANK + delimiter)]
+    if not rows:
+        return whole
+    both = pa.Table.from_batches([whole, pa.RecordBatch.from_pylist(rows, schema=NUMBERED_SCHEMA)])
+    return both.sort_by("source_row").combine_chunks().to_batches()[0]
+
+
+def _ragged_row(row: _Ragged, header: Header, delimiter: str, first: int) -> dict[str, object]:
+    """The cells of a ragged record by position; what is beyond the header is kept as surplus."""
+    # The csv module refuses fields over 128 KiB: such a row keeps its text as a whole.
+    cells = _split(row.text, delimiter)
+    values: dict[str, object] = {
+        name: cell for name, cell in zip(header.fields, cells, strict=False) if name is not None
+    }
+    unknown = [
+        (title, cell) for title, name, cell in zip(header.titles, header.fields, cells, strict=False) if name is None
+    ]
+    surplus = delimiter.join(cells[len(header.titles) :])
+    return values | {
+        "source_row": row.position + first,
+        "other_columns": _as_json([*unknown, (_SURPLUS, surplus)]),
+        "reading_problem": Code.WRONG_FIELD_COUNT,
+    }
+
+
+def _split(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    except csv.Error:
+        return [text]
+
+
+def _oversize_batch(block: Block, first: int) -> pa.RecordBatch:
+    row = {
+        "source_row": first,
+        "other_columns": _as_json([("(start of the row)", block.data.decode("utf-8", "replace"))]),
+        "reading_problem": Code.FIELD_TOO_LONG,
+    }
+    return pa.RecordBatch.from_pylist([row], schema=NUMBERED_SCHEMA)

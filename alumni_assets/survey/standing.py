@@ -1,0 +1,216 @@
+"""Where each upload stands: waiting, counting, superseded, withdrawn, duplicate, rejected.
+
+A pure function of what the register holds, so that the same facts give the same answer whatever
+the order in which they came about. The facts themselves are read and written in `register.py`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What `alumni status` and the `uploads` table say of an upload."""
+
+    SEEN = "seen"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+    VALIDATED = "validated"
+    APPROVED = "approved"
+    TRANSFORMED = "transformed"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """That a key under raw/ was found with the content of an upload.
+
+    `number` orders the arrivals of one key. `etag` and `size` are what the listing showed; an arrival
+    that was not found at this key but revived by equal content at another has no etag.
+    """
+
+    key: str
+    number: int
+    upload: str
+    etag: str | None
+    size: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Decision:
+    """That a person, or the auto-approve policy, approved or withdrew an upload; in order of `number`."""
+
+    upload: str
+    number: int
+    kind: str
+    by: str
+    at: datetime
+    note: str = ""
+    arrival: int = 0
+    content: str = ""
+    rows: int = 0
+    invalid_share: float = 0.0
+    override: str = ""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """How taking in an upload ended. `content` is the SHA-256 of the stored valid table."""
+
+    upload: str
+    outcome: str
+    at: datetime
+    rows: int | None = None
+    valid: int | None = None
+    invalid: int | None = None
+    reason: str = ""
+    code: str = ""
+    duplicate_of: str = ""
+    contract: str = ""
+    content: str = ""
+    invalid_content: str = ""
+    seconds: float = 0.0
+    failed_checks: tuple[str, ...] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """What the transformation of an upload gave. `source` is the valid table it was made from."""
+
+    upload: str
+    source: str
+    content: str
+    rows: int
+    exact_duplicates: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Seen:
+    """That an upload was seen for the first time, once and for ever."""
+
+    upload: str
+    key: str
+    sha256: str
+    size: int
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the register holds about uploads."""
+
+    seen: Mapping[str, Seen]
+    ingested: Mapping[str, Ingested]
+    transformed: Mapping[str, Transformed]
+    arrivals: Mapping[str, Sequence[Arrival]]
+    decisions: Mapping[str, Sequence[Decision]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an upload stands.
+
+    `counts`: its rows are in the deduplicated table. `waits`: a person may approve it now; both hold when
+    it was judged anew since it was approved, and the rows approved then count until the new ones are.
+    `arrival` is the number of its newest arrival, the one that an approval now would approve.
+    `approval` is the decision in force, if any.
+    """
+
+    upload: str
+    status: Status
+    counts: bool = False
+    waits: bool = False
+    arrival: int = 0
+    approval: Decision | None = None
+    superseded_by: str = ""
+
+
+def standings(facts: Facts) -> dict[str, Standing]:
+    """Where every upload that was seen stands."""
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for upload, seen in facts.seen.items():
+        by_key[seen.key].append(upload)
+    return {
+        standing.upload: standing
+        for key, uploads in by_key.items()
+        for standing in _standings_of_key(facts, uploads, facts.arrivals.get(key, ()))
+    }
+
+
+def last_arrivals(facts: Facts) -> dict[str, Arrival]:
+    """For each key the arrival that was last found there itself."""
+    return {
+        key: found[-1]
+        for key, arrivals in facts.arrivals.items()
+        if (found := [arrival for arrival in arrivals if arrival.etag is not None])
+    }
+
+
+def same_content(facts: Facts, upload: str) -> list[str]:
+    """Other uploads with the same bytes, the first seen first."""
+    digest = facts.seen[upload].sha256
+    others = [seen for seen in facts.seen.values() if seen.sha256 == digest and seen.upload != upload]
+    return [seen.upload for seen in sorted(others, key=lambda seen: (seen.received_at, seen.upload))]
+
+
+def _standings_of_key(facts: Facts, uploads: Iterable[str], arrivals: Sequence[Arrival]) -> Iterable[Standing]:
+    newest = _newest_arrivals(arrivals)
+    approvals = {upload: _approval_in_force(facts, upload) for upload in uploads}
+    counting = max(
+        (decision for decision in approvals.values() if decision is not None and _is_made(facts, decision)),
+        key=lambda decision: (decision.arrival, decision.upload),
+        default=None,
+    )
+    for upload in uploads:
+        yield _standing(facts, upload, newest.get(upload, 0), approvals[upload], counting)
+
+
+def _standing(
+    facts: Facts, upload: str, arrival: int, approval: Decision | None, counting: Decision | None
+) -> Standing:
+    ingested = facts.ingested.get(upload)
+    if ingested is None:
+        return Standing(upload, Status.SEEN, arrival=arrival)
+    if ingested.outcome != Status.VALIDATED:
+        return Standing(upload, Status(ingested.outcome), arrival=arrival)
+    if counting is not None and counting.upload == upload:
+        stale = ingested.content != counting.content
+        return Standing(
+            upload, Status.TRANSFORMED, counts=True, waits=stale, arrival=arrival, approval=approval
+        )
+    if counting is not None and arrival < counting.arrival:
+        return Standing(upload, Status.SUPERSEDED, arrival=arrival, approval=approval, superseded_by=counting.upload)
+    if approval is not None and approval.arrival == arrival:
+        return Standing(upload, Status.APPROVED, arrival=arrival, approval=approval)
+    decisions = facts.decisions.get(upload, ())
+    if decisions and decisions[-1].kind == "withdrawn" and decisions[-1].arrival >= arrival:
+        return Standing(upload, Status.WITHDRAWN, arrival=arrival)
+    return Standing(upload, Status.VALIDATED, waits=True, arrival=arrival, approval=approval)
+
+
+def _newest_arrivals(arrivals: Sequence[Arrival]) -> dict[str, int]:
+    """For each upload the number of its newest arrival; arrivals in a row of one upload are one."""
+    newest: dict[str, int] = {}
+    previous = ""
+    for arrival in arrivals:
+        if arrival.upload != previous:
+            newest[arrival.upload] = arrival.number
+        previous = arrival.upload
+    return newest
+
+
+def _approval_in_force(facts: Facts, upload: str) -> Decision | None:
+    decisions = facts.decisions.get(upload, ())
+    return decisions[-1] if decisions and decisions[-1].kind == "approved" else None
+
+
+def _is_made(facts: Facts, decision: Decision) -> bool:
+    """Whether the transformation that the decision approved is there."""
+    transformed = facts.transformed.get(decision.upload)
+    return transformed is not None and transformed.source == decision.content

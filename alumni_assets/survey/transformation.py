@@ -1,0 +1,110 @@
+"""The main transformation: valid rows become clean ones.
+
+Batch in, batch out, like `validation.py`. Exact duplicates need the whole upload and are SQL
+(`sql/exact_duplicates.sql`). The rules are configuration: see `survey.yaml`.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alumni_assets.contract import TIMESTAMP, TRANSFORMED_SCHEMA, VOCABULARY_COLUMNS, Contract
+from alumni_assets.survey import cells
+from alumni_assets.survey_rules import JobRoleRules, NameRules, SurveyRules
+
+Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def transform(contract: Contract, received_at: datetime) -> Transform:
+    """A function from `contract.VALID_SCHEMA` to `contract.TRANSFORMED_SCHEMA`, row by row.
+
+    `received_at` is when the upload was first seen (UTC, without zone).
+    """
+    rules = contract.rules
+
+    def transformed(batch: pa.RecordBatch) -> pa.RecordBatch:
+        clean = {
+            "employee_name": clean_name(batch["employee_name"], rules.employee_name),
+            "job_role": clean_job_role(batch["job_role"], rules.job_role),
+            "email": clean_email(batch["email"], rules.email.replace_domain_labels),
+            "phone_number": cells.phone(cells.tidy(batch["phone_number"]), rules.phone_number),
+            "received_at": pa.array([received_at], TIMESTAMP).take(pa.array(np.zeros(batch.num_rows, np.int32))),
+        }
+        clean |= {name: _in_vocabulary(batch[name], name, contract) for name in VOCABULARY_COLUMNS}
+        return pa.RecordBatch.from_arrays(
+            [clean[field.name] if field.name in clean else batch[field.name] for field in TRANSFORMED_SCHEMA],
+            schema=TRANSFORMED_SCHEMA,
+        )
+
+    return transformed
+
+
+def clean_name(names: pa.Array, rules: NameRules) -> pa.Array:
+    """Title-cased names without titles and suffixes: `DR. JOHN O'BRIEN JR.` becomes `John O'Brien`."""
+    titled = pc.utf8_title(cells.bare_name(cells.tidy(names), rules))
+    special = rf"\bMc\p{{L}}|['’]S\b|{_numeral_pattern(rules)}"
+    return cells.where_matching(titled, special, lambda some: _each(some, lambda name: _special_name(name, rules)))
+
+
+def clean_job_role(roles: pa.Array, rules: JobRoleRules) -> pa.Array:
+    """Known roles in their usual spelling, others title-cased with acronyms kept."""
+    return cells.by_distinct(cells.tidy(roles), lambda some: _each(some, lambda role: _job_role(role, rules)))
+
+
+def clean_email(emails: pa.Array, replaced: dict[str, str]) -> pa.Array:
+    """The domain in lower case with whole labels replaced; the local part as it came."""
+    parts = pc.extract_regex(cells.tidy(emails), r"^(?P<local>.*)@(?P<domain>[^@]*)$")
+    domain = cells.by_distinct(
+        pc.struct_field(parts, "domain"), lambda some: _each(some, lambda name: _domain(name, replaced))
+    )
+    return pc.binary_join_element_wise(pc.struct_field(parts, "local"), domain, "@")
+
+
+def _in_vocabulary(values: pa.Array, name: str, contract: Contract) -> pa.Array:
+    return cells.canonical(cells.tidy(values), contract.vocabulary(name))
+
+
+def _each(values: pa.Array, function: Callable[[str], str]) -> pa.Array:
+    return pa.array([function(value) for value in values.to_pylist()], pa.string())
+
+
+def _numeral_pattern(rules: NameRules) -> str:
+    words = "|".join(re.escape(numeral.title()) for numeral in rules.numerals)
+    return rf"\b(?:{words})\b" if words else r"[^\s\S]"
+
+
+def _special_name(name: str, rules: NameRules) -> str:
+    """What title case gets wrong: McCullough, the 's of a possessive, numerals."""
+    name = re.sub(r"\bMc([^\W\d_])", lambda match: f"Mc{match[1].upper()}", name)
+    name = re.sub(r"(?<=\w)(['’])S\b", r"\1s", name)
+    numerals = {numeral.title(): numeral for numeral in rules.numerals}
+    return " ".join(numerals.get(word, word) if position else word for position, word in enumerate(name.split(" ")))
+
+
+def _job_role(role: str, rules: JobRoleRules) -> str:
+    known = {name.casefold(): name for name in rules.known}
+    if role.casefold() in known:
+        return known[role.casefold()]
+    acronyms = {word.casefold(): word for word in rules.acronyms}
+    return " ".join(acronyms.get(word.casefold(), word.title()) for word in role.split(" "))
+
+
+def _domain(domain: str, replaced: dict[str, str]) -> str:
+    return ".".join(replaced.get(label, label) for label in domain.lower().split("."))
+
+
+def describe(rules: SurveyRules) -> dict[str, str]:
+    """What the transformation does to each column, in a sentence, for the documentation."""
+    return {
+        "employee_name": f"Title case, without {', '.join(rules.employee_name.honorifics)} and "
+        f"{', '.join(rules.employee_name.suffixes)}.",
+        "job_role": "Known roles as listed, others in title case.",
+        "email": "Domain in lower case"
+        + "".join(f", {old} becomes {new}" for old, new in rules.email.replace_domain_labels.items())
+        + ".",
+        "phone_number": f"+{rules.phone_number.country_code} and the number.",
+    }

@@ -1,0 +1,173 @@
+"""Judges numbered text: which rows are valid, and for the others every reason.
+
+Batch in, batch out; the same functions run on threads here and through mapInArrow on Spark. Reading
+files is in `reading.py`, writing tables in `assets/`.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alumni_assets.contract import (
+    BY_NAME,
+    INVALID_SCHEMA,
+    NAMES,
+    PROBLEM_TYPE,
+    REASONS,
+    VALID_SCHEMA,
+    VOCABULARY_COLUMNS,
+    Code,
+    Contract,
+)
+from alumni_assets.survey import cells
+from alumni_assets.survey.parsing import NUMBERED_SCHEMA
+
+JUDGED_SCHEMA = NUMBERED_SCHEMA.append(pa.field("problems", pa.list_(PROBLEM_TYPE)))
+Judge = Callable[[pa.RecordBatch], pa.RecordBatch]
+_SHOWN = 200
+
+
+def judge(contract: Contract, upload_day: date) -> Judge:
+    """A function from `parsing.NUMBERED_SCHEMA` to `JUDGED_SCHEMA`: the same rows with their problems.
+
+    `problems` is null for a valid row. `upload_day` is the day on which the upload was first seen,
+    in the survey's time zone. pandera judges; the sentences are built for the failing rows only.
+    """
+    from alumni_assets.survey.schemas import text_schema
+
+    schema = text_schema(contract, upload_day)
+
+    def judged(batch: pa.RecordBatch) -> pa.RecordBatch:
+        tidied = pd.DataFrame(
+            {name: pd.Series(pd.arrays.ArrowExtensionArray(cells.tidy(batch[name]))) for name in NAMES}
+        )
+        whole = pc.is_null(batch["reading_problem"]).to_numpy(zero_copy_only=False)
+        failures = _failures(schema, tidied)
+        parts = [_row_problems(batch, ~whole)]
+        for name, code, fine in failures:
+            rows = np.flatnonzero(~fine & whole)
+            if rows.size:
+                parts.append(_cell_problems(batch[name], rows, name, code, contract))
+        return batch.append_column("problems", _lists(parts, batch.num_rows))
+
+    return judged
+
+
+def valid_rows(judged: pa.RecordBatch, upload: str, contract: Contract) -> pa.RecordBatch:
+    """The valid rows of a judged batch, typed: `contract.VALID_SCHEMA`. Text stays as it came."""
+    rows = judged.filter(pc.is_null(judged["problems"]))
+    rules = contract.rules
+    typed = {
+        "employee_id": cells.whole_number_text(cells.tidy(rows["employee_id"])),
+        "performance_rating": cells.whole_number_text(cells.tidy(rows["performance_rating"])),
+        "submission_date": cells.timestamp(cells.tidy(rows["submission_date"]), rules.submission_date, rules.time_zone),
+        "upload": pa.array([upload], pa.string()).take(pa.array(np.zeros(rows.num_rows, np.int32))),
+    }
+    return pa.RecordBatch.from_arrays(
+        [pc.cast(typed.get(field.name, _or_null(rows, field.name)), field.type) for field in VALID_SCHEMA],
+        schema=VALID_SCHEMA,
+    )
+
+
+def invalid_rows(judged: pa.RecordBatch, upload: str) -> pa.RecordBatch:
+    """The invalid rows of a judged batch with their problems: `contract.INVALID_SCHEMA`."""
+    rows = judged.filter(pc.is_valid(judged["problems"]))
+    uploads = pa.array([upload] * rows.num_rows, pa.string())
+    return pa.RecordBatch.from_arrays(
+        [uploads if field.name == "upload" else rows[field.name] for field in INVALID_SCHEMA],
+        schema=INVALID_SCHEMA,
+    )
+
+
+def _or_null(rows: pa.RecordBatch, name: str) -> pa.Array:
+    return rows[name] if name in rows.schema.names else pa.nulls(rows.num_rows)
+
+
+def _failures(schema, tidied: pd.DataFrame) -> list[tuple[str, Code, np.ndarray]]:  # type: ignore[no-untyped-def]
+    """What pandera found: column, code, and the mask of the rows that keep to the rule."""
+    from pandera.errors import SchemaErrors
+
+    try:
+        schema.validate(tidied, lazy=True)
+    except SchemaErrors as errors:
+        return [
+            (error.schema.name, Code(error.check.name), error.check_output.to_numpy()) for error in errors.schema_errors
+        ]
+    return []
+
+
+def _row_problems(batch: pa.RecordBatch, broken: np.ndarray) -> tuple[np.ndarray, pa.StructArray]:
+    """Problems that concern the row as a whole."""
+    rows = np.flatnonzero(broken)
+    codes = batch["reading_problem"].take(pa.array(rows))
+    messages = cells.by_distinct(
+        codes, lambda some: pa.array([REASONS[Code(code)] for code in some.to_pylist()], pa.string())
+    )
+    return rows, _problems(rows.size, codes, "", pa.nulls(rows.size, pa.string()), messages, None)
+
+
+def _cell_problems(
+    column: pa.Array, rows: np.ndarray, name: str, code: Code, contract: Contract
+) -> tuple[np.ndarray, pa.StructArray]:
+    """One problem for each of the given rows of a column."""
+    values = pc.utf8_slice_codeunits(column.take(pa.array(rows)), 0, _SHOWN)
+    suggestions = _suggestions(values, name, contract) if code is Code.NOT_IN_LIST else None
+    return rows, _problems(rows.size, code, BY_NAME[name].header, values, REASONS[code], suggestions)
+
+
+def _problems(
+    count: int,
+    code: pa.Array | Code,
+    header: str,
+    values: pa.Array,
+    message: pa.Array | str,
+    suggestion: pa.Array | None,
+) -> pa.StructArray:
+    def repeated(value: pa.Array | str) -> pa.Array:
+        return value if isinstance(value, pa.Array) else pa.repeat(pa.scalar(str(value)), count)
+
+    return pa.StructArray.from_arrays(
+        [
+            repeated(code),
+            repeated(header),
+            values,
+            repeated(message),
+            pa.nulls(count, pa.string()) if suggestion is None else suggestion,
+        ],
+        fields=list(PROBLEM_TYPE),
+    )
+
+
+def _suggestions(values: pa.Array, name: str, contract: Contract) -> pa.Array:
+    """The nearest word of the vocabulary, where one is near (rapidfuzz's WRatio of at least 75)."""
+    from rapidfuzz import fuzz, process, utils
+
+    assert name in VOCABULARY_COLUMNS
+    words = contract.vocabulary(name)
+
+    def nearest(value: str | None) -> str | None:
+        found = process.extractOne(
+            value or "", words, scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=75
+        )
+        return found[0] if found else None
+
+    return cells.by_distinct(values, lambda some: pa.array([nearest(value) for value in some.to_pylist()], pa.string()))
+
+
+def _lists(parts: list[tuple[np.ndarray, pa.StructArray]], count: int) -> pa.ListArray:
+    """For each of `count` rows the list of its problems, in the order of the parts; null for none."""
+    rows = np.concatenate([rows for rows, _ in parts])
+    problems = pa.concat_arrays([problems for _, problems in parts])
+    order = np.argsort(rows, kind="stable")
+    numbers = np.bincount(rows, minlength=count)
+    offsets = np.concatenate([[0], np.cumsum(numbers)]).astype(np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets),
+        problems.take(pa.array(order)),
+        type=JUDGED_SCHEMA.field("problems").type,
+        mask=pa.array(numbers == 0),
+    )

@@ -1,0 +1,97 @@
+"""Excel workbooks: the first sheet's rows as text cells. Text files are read by `records.py`."""
+
+import datetime
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+from python_calamine import CalamineError, CalamineWorkbook
+
+from alumni_assets.survey.detection import FileFormat, Header, match_header
+from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.parsing import numbered_batch
+from alumni_assets.survey_rules import LimitRules
+
+_BATCH = 20_000
+_UNTITLED = "(cells without a header)"
+_DAMAGED = UnreadableUploadError(
+    "damaged_workbook",
+    "The workbook cannot be opened: it is damaged, cut off, protected by a password, or no .xlsx file. "
+    "Save it again as .xlsx without a password, or as CSV.",
+)
+Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
+
+
+def detect_workbook(path: Path, limits: LimitRules) -> FileFormat:
+    """Find the header in the first sheet of a workbook; raises `UnreadableUploadError`."""
+    for record, row in enumerate(_rows(path, limits)):
+        if any(text.strip() for text in row):
+            return FileFormat("workbook", match_header(_without_empty_end(row), limits), record)
+    raise UnreadableUploadError("empty", "The workbook's first sheet is empty. Export the answers again.")
+
+
+def workbook_batches(path: Path, file_format: FileFormat, limits: LimitRules) -> Iterator[pa.RecordBatch]:
+    """The rows below the header as numbered text batches (see `parsing.NUMBERED_SCHEMA`)."""
+    header = file_format.header
+    rows = islice(_rows(path, limits), file_format.header_record + 1, None)
+    number = 1
+    while part := list(islice(rows, _BATCH)):
+        yield _batch(part, number, header)
+        number += len(part)
+
+
+def _batch(rows: list[tuple[str, ...]], first: int, header: Header) -> pa.RecordBatch:
+    width = len(header.titles)
+    columns = [[row[position] if position < len(row) else "" for row in rows] for position in range(width)]
+    surplus = [" ".join(cell for cell in row[width:] if cell.strip()) for row in rows]
+    if any(surplus):
+        header = Header((*header.titles, _UNTITLED), (*header.fields, None), header.unknown)
+        columns.append(surplus)
+    cells = [pa.array(column, pa.string()) for column in columns]
+    return numbered_batch(cells, pa.array(range(first, first + len(rows)), pa.int64()), header)
+
+
+def _without_empty_end(row: tuple[str, ...]) -> tuple[str, ...]:
+    while row and not row[-1].strip():
+        row = row[:-1]
+    return row
+
+
+def _rows(path: Path, limits: LimitRules) -> Iterator[tuple[str, ...]]:
+    _refuse_bombs(path, limits)
+    try:
+        with CalamineWorkbook.from_path(path) as workbook:
+            sheet = workbook.get_sheet_by_index(0)
+            for row in sheet.iter_rows():
+                yield tuple(_text(cell) for cell in row)
+    except (CalamineError, IndexError, OSError) as error:
+        raise _DAMAGED from error
+
+
+def _refuse_bombs(path: Path, limits: LimitRules) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise _DAMAGED from error
+    if unpacked > limits.workbook_megabytes << 20:
+        raise UnreadableUploadError(
+            "too_large",
+            f"The workbook unpacks to {unpacked >> 20:,} MB; at most {limits.workbook_megabytes:,} MB are "
+            "accepted. Save it as CSV.",
+        )
+
+
+def _text(cell: Cell) -> str:
+    """A cell as the text that the survey's form would have exported."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime):
+        return cell.isoformat(sep=" ", timespec="seconds")
+    return str(cell)
