@@ -1,0 +1,69 @@
+"""The archive: archived_survey, a verified copy of each approved upload and of its transformed rows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import AssetCheckKey, AssetExecutionContext, AssetKey, Config, MetadataValue, multi_asset
+from pydantic import Field
+
+from alumni_assets import automation, checks, reporting
+from alumni_assets.assets import common
+from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.stages.archive import archive_upload
+
+ARCHIVED = AssetKey("archived_survey")
+_VERIFIED = AssetCheckKey(ARCHIVED, checks.COPIES_VERIFIED)
+
+
+class ArchiveConfig(Config):
+    """Which uploads a run archives. In the UI leave it empty: the chosen partitions."""
+
+    uploads: list[str] = Field(default=[], description="Uploads that are transformed.")
+
+
+@multi_asset(
+    name="archive",
+    specs=[
+        common.upload_spec(
+            "archived_survey",
+            common.SUPERVISED,
+            "The upload's original and its transformed rows under archive/DATE/, with a manifest of checksums.",
+            deps=["transformed_survey"],
+            kinds={"parquet"},
+            automation_condition=automation.FOLLOWS_ITS_UPLOAD,
+        )
+    ],
+    check_specs=[
+        reporting.upload_check(
+            checks.COPIES_VERIFIED,
+            ARCHIVED,
+            "The archived copies have the checksums of their sources.",
+            blocking=False,
+        )
+    ],
+)
+def archive(
+    context: AssetExecutionContext, config: ArchiveConfig, lake: LakeResource, survey: SurveyResource
+) -> Iterator[Any]:
+    """Archive each upload of the run that was transformed."""
+    register = survey.register_of(lake.lake())
+    for upload in common.uploads_of_run(context, config.uploads):
+        seen, transformed = register.find_seen(upload), register.find_transformed(upload)
+        if seen is None or transformed is None:
+            context.log.warning(f"Skipped: {upload} is not transformed, so there is nothing to archive.")
+            continue
+        folder, copies = archive_upload(lake.lake(), seen, transformed)
+        outcome = checks.copies_verified(lake.lake(), copies)
+        yield reporting.report_materialization(
+            ARCHIVED,
+            upload,
+            {
+                "path": MetadataValue.path(lake.lake().url(folder)),
+                "files": len(copies),
+                "bytes": sum(copy.size for copy in copies),
+            },
+            data_version=transformed.content,
+        )
+        yield reporting.report_check(context, _VERIFIED, upload, outcome.passed, outcome.description, outcome.metadata)
+    yield from reporting.finish_step(context)

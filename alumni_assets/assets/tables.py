@@ -1,0 +1,211 @@
+"""The tables below the approval: deduplicated_survey, the five answers, published_survey.
+
+They have no partitions: each brings the warehouse in line with what the register says counts, touching only
+what changed. They follow by themselves once an upload is transformed; see `automation.py`.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    MaterializeResult,
+    MetadataValue,
+    TableRecord,
+    asset,
+)
+
+from alumni_assets import automation, checks, layout, presentation
+from alumni_assets.assets import common
+from alumni_assets.publishing import FOLDER, publish
+from alumni_assets.queries import ANSWERS
+from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.resources.warehouse import WarehouseResource
+from alumni_assets.stages.uploads_table import quarantined_uploads, uploads_table
+from alumni_assets.survey.standing import standings
+from alumni_assets.warehouse.answers import refresh_answer
+from alumni_assets.warehouse.merging import merge_quarantine, merge_uploads, replace_uploads
+from alumni_assets.warehouse.tables import TABLES, Table, count_rows
+
+_SHOWN_ROWS = 20
+
+
+def _columns(table: Table) -> dict[str, Any]:
+    return {
+        "dagster/column_schema": presentation.column_schema(
+            [(column.name, column.type, column.description) for column in table.columns]
+        )
+    }
+
+
+@asset(
+    deps=[AssetKey("transformed_survey")],
+    group_name=common.TABLES,
+    owners=common.OWNERS,
+    tags=common.TAGS,
+    kinds={"duckdb", "sql"},
+    code_version=common.CODE_VERSION,
+    metadata=_columns(TABLES["alumni"]),
+    automation_condition=automation.FOLLOWS_UPLOADS,
+    check_specs=[
+        AssetCheckSpec(
+            checks.IDS_UNIQUE,
+            asset="deduplicated_survey",
+            description="Each alumnus has one row.",
+            blocking=True,
+        ),
+        AssetCheckSpec(
+            checks.EVERY_ALUMNUS_PRESENT,
+            asset="deduplicated_survey",
+            description="Every alumnus of every upload that counts is there, and no other.",
+            blocking=True,
+        ),
+        AssetCheckSpec(
+            checks.NEWEST_WINS,
+            asset="deduplicated_survey",
+            description="Each alumnus' row is the newest of their submissions.",
+            blocking=True,
+        ),
+    ],
+)
+def deduplicated_survey(
+    context: AssetExecutionContext,
+    lake: LakeResource,
+    survey: SurveyResource,
+    warehouse: WarehouseResource,
+) -> Iterator[MaterializeResult]:
+    """One row per alumnus over the uploads that count: the newest submission wins.
+
+    Table `alumni`, made from `survey_responses`. Only the alumni of uploads that came or went are decided anew.
+    """
+    objects = lake.lake()
+    facts = survey.register_of(objects).facts()
+    counting = {
+        upload: facts.transformed[upload].content for upload, standing in standings(facts).items() if standing.counts
+    }
+    started = time.monotonic()
+    with warehouse.writing() as connection:
+        report = merge_uploads(connection, counting, lambda upload: objects.local_copy(layout.transformed_key(upload)))
+        outcomes = {
+            checks.IDS_UNIQUE: checks.ids_unique(connection),
+            checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection),
+            checks.NEWEST_WINS: checks.newest_wins(connection),
+        }
+    context.log.info(f"{report.added:,} rows came, {report.removed:,} went, {report.alumni:,} alumni now")
+    yield MaterializeResult(
+        metadata=presentation.speed(report.alumni, time.monotonic() - started)
+        | {
+            "dagster/row_count": report.alumni,
+            "uploads_that_count": len(counting),
+            "responses": report.responses,
+            "rows_added": report.added,
+            "rows_removed": report.removed,
+            "alumni_reconsidered": report.touched,
+            "path": MetadataValue.path(str(warehouse.path)),
+        },
+        check_results=[
+            AssetCheckResult(
+                passed=outcome.passed,
+                check_name=name,
+                description=outcome.description,
+                metadata=outcome.metadata,
+            )
+            for name, outcome in outcomes.items()
+        ],
+    )
+
+
+def _answer_asset(name: str) -> AssetsDefinition:
+    table = TABLES[name]
+    names = [column.name for column in table.columns]
+
+    @asset(
+        name=name,
+        deps=[AssetKey("deduplicated_survey")],
+        description=table.description,
+        group_name=common.ANSWERS,
+        owners=common.OWNERS,
+        tags=common.TAGS,
+        kinds={"duckdb", "sql"},
+        code_version=common.CODE_VERSION,
+        metadata=_columns(table),
+        automation_condition=automation.FOLLOWS_TABLES,
+        check_specs=[
+            AssetCheckSpec(checks.RECONCILES, asset=name, description="The answer accounts for every alumnus.")
+        ],
+    )
+    def answer(warehouse: WarehouseResource) -> MaterializeResult:
+        started = time.monotonic()
+        with warehouse.writing() as connection:
+            changed = refresh_answer(connection, name)
+            rows = count_rows(connection, name)
+            outcome = checks.reconciles(connection, name)
+            first = connection.execute(f"SELECT {table.column_list} FROM {name} LIMIT {_SHOWN_ROWS}").fetchall()
+        return MaterializeResult(
+            metadata=presentation.speed(rows, time.monotonic() - started)
+            | {"dagster/row_count": rows, "changed": changed, "path": str(warehouse.path)}
+            | (
+                {"answer": shown}
+                if (shown := presentation.preview(dict(zip(names, row, strict=True)) for row in first))
+                else {}
+            ),
+            check_results=[
+                AssetCheckResult(
+                    passed=outcome.passed,
+                    check_name=checks.RECONCILES,
+                    description=outcome.description,
+                    metadata=outcome.metadata,
+                )
+            ],
+        )
+
+    return answer
+
+
+ANSWER_ASSETS = [_answer_asset(name) for name in ANSWERS]
+
+
+@asset(
+    deps=[AssetKey(name) for name in ("raw_survey", "invalid_survey", "deduplicated_survey", *ANSWERS)],
+    group_name=common.PUBLICATION,
+    owners=common.OWNERS,
+    tags=common.TAGS,
+    kinds={"duckdb", "parquet"},
+    code_version=common.CODE_VERSION,
+    automation_condition=automation.FOLLOWS_EVERYTHING,
+)
+def published_survey(lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource) -> MaterializeResult:
+    """All tables as files under published/, for the dashboard, Power BI and notebooks.
+
+    `alumni.duckdb` holds one consistent state; each table is a Parquet file too. Only what changed is written.
+    """
+    objects = lake.lake()
+    facts = survey.register_of(objects).facts()
+    started = time.monotonic()
+    with warehouse.writing() as connection:
+        merge_quarantine(
+            connection,
+            quarantined_uploads(facts),
+            lambda upload: objects.local_copy(layout.invalid_key(upload)),
+        )
+        replace_uploads(connection, uploads_table(facts))
+        rows = {name: count_rows(connection, name) for name in TABLES}
+    publication = publish(warehouse, objects, datetime.now(UTC))
+    return MaterializeResult(
+        metadata={
+            "generation": publication.generation,
+            "tables_written": ", ".join(publication.tables) or "none: nothing changed",
+            "tables": MetadataValue.table(
+                [TableRecord({"table": name, "rows": count}) for name, count in rows.items()]
+            ),
+            "seconds": round(time.monotonic() - started, 3),
+            "path": MetadataValue.path(objects.url(FOLDER)),
+        }
+    )

@@ -1,0 +1,250 @@
+"""What the asset checks find, in words and numbers for a person who has never seen this code.
+
+Each function looks at what is stored, not at what is remembered, and gives an outcome. The assets in
+`assets/` report the outcomes; `reporting.py` knows how.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dagster import AssetCheckSeverity
+from duckdb import DuckDBPyConnection
+
+from alumni_assets import layout, presentation
+from alumni_assets.contract import Contract
+from alumni_assets.queries import DEDUPLICATION, query
+from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.stages.archive import ArchivedFile, damaged_copies
+from alumni_assets.stages.streaming import ordered_map, stored_batches
+from alumni_assets.stages.transformation import TransformedUpload
+from alumni_assets.stages.validation import Validated
+from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.errors import UnreadableUploadError
+
+if TYPE_CHECKING:
+    from pandera.pandas import DataFrameSchema
+
+READABLE = "readable"
+ROWS_ACCOUNTED_FOR = "rows_accounted_for"
+SCHEMA_HOLDS = "schema_holds"
+INVALID_SHARE = "invalid_share"
+COPIES_VERIFIED = "copies_verified"
+IDS_UNIQUE = "ids_unique"
+NEWEST_WINS = "newest_wins"
+EVERY_ALUMNUS_PRESENT = "every_alumnus_present"
+RECONCILES = "reconciles"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a check ended."""
+
+    passed: bool
+    description: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    severity: AssetCheckSeverity = AssetCheckSeverity.ERROR
+
+
+def readable(found: FileFormat | UnreadableUploadError) -> Outcome:
+    """Whether the file can be read and its header names every required column, each once."""
+    if isinstance(found, UnreadableUploadError):
+        return Outcome(False, f"The file was rejected: {found.message}", {"reason_code": found.code})
+    unknown = found.header.unknown
+    if not unknown:
+        return Outcome(True, "The file can be read, and its header names every column that is needed.")
+    names = ", ".join(presentation.shown(title) for title in unknown[:5])
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    return Outcome(
+        True,
+        f"The file can be read. It has columns that are not used: {names}{more}.",
+        {"unknown_columns": len(unknown)},
+        AssetCheckSeverity.WARN,
+    )
+
+
+def rows_accounted_for(lake: Lake, upload: str, result: Validated) -> Outcome:
+    """Whether every row of the file is stored either as valid or as invalid."""
+    valid = _stored_rows(lake, layout.valid_key(upload))
+    invalid = _stored_rows(lake, layout.invalid_key(upload))
+    numbers = {"rows": result.rows, "stored_valid": valid, "stored_invalid": invalid}
+    sentence = f"{result.rows:,} rows in the file = {valid:,} stored as valid + {invalid:,} as invalid"
+    if valid + invalid == result.rows:
+        return Outcome(True, f"{sentence}.", numbers)
+    return Outcome(False, f"{sentence} does not add up. Materialize validated_survey again.", numbers)
+
+
+def valid_schema_holds(lake: Lake, upload: str) -> Outcome:
+    """Whether the stored valid rows have the contract's types, with every required cell filled."""
+    from alumni_assets.survey.schemas import valid_schema
+
+    return _schema_holds(lake, layout.valid_key(upload), valid_schema())
+
+
+def transformed_schema_holds(lake: Lake, upload: str, contract: Contract) -> Outcome:
+    """Whether the stored transformed rows have the contract's types, vocabularies and spellings."""
+    from alumni_assets.survey.schemas import transformed_schema
+
+    return _schema_holds(lake, layout.transformed_key(upload), transformed_schema(contract))
+
+
+def invalid_share(result: Validated, header_record: int, contract: Contract, correction: str) -> Outcome:
+    """How many rows are invalid: none passes, some is a warning, more than the limit blocks the upload.
+
+    `correction` says where the invalid rows lie.
+    """
+    if result.invalid == 0:
+        return Outcome(True, f"All {result.rows:,} rows are valid.")
+    share, limit = result.invalid / result.rows, contract.rules.checks.max_invalid_share
+    blocks = share > limit
+    summary = (
+        f"{result.invalid:,} of {result.rows:,} rows ({share:.1%}) are invalid: "
+        f"{presentation.reasons_in_words(result.reasons)}. "
+    )
+    advice = (
+        f"That is more than {limit:.0%}, so the upload may not be approved: mend the file and upload it again "
+        "under the same name."
+        if blocks
+        else "The valid rows may be approved without them; to have them too, mend them and upload the file again "
+        "under the same name."
+    )
+    return Outcome(
+        False,
+        summary + advice,
+        {
+            "invalid_rows": result.invalid,
+            "invalid_share": round(share, 4),
+            "reasons": presentation.reason_counts(result.reasons),
+            "first_rows": presentation.problem_rows(result.sample, header_record),
+            "all_invalid_rows": correction,
+        },
+        AssetCheckSeverity.ERROR if blocks else AssetCheckSeverity.WARN,
+    )
+
+
+def transformed_rows_accounted_for(lake: Lake, upload: str, result: TransformedUpload) -> Outcome:
+    """Whether every valid row is stored as transformed, or was dropped as an exact duplicate."""
+    valid = _stored_rows(lake, layout.valid_key(upload))
+    stored = _stored_rows(lake, layout.transformed_key(upload))
+    sentence = f"{valid:,} valid rows = {stored:,} transformed + {result.exact_duplicates:,} exact duplicates dropped"
+    numbers = {"valid": valid, "transformed": stored, "exact_duplicates": result.exact_duplicates}
+    if valid == stored + result.exact_duplicates:
+        return Outcome(True, f"{sentence}.", numbers)
+    return Outcome(False, f"{sentence} does not add up. Materialize transformed_survey again.", numbers)
+
+
+def copies_verified(lake: Lake, copies: list[ArchivedFile]) -> Outcome:
+    """Whether the archived copies have the sizes and checksums of their sources."""
+    damaged = damaged_copies(lake, copies)
+    if not damaged:
+        return Outcome(True, f"{len(copies)} archived copies have the checksums of their sources.")
+    names = "; ".join(f"{presentation.shown(key)}: {damage}" for key, damage in damaged.items())
+    return Outcome(False, f"Archived copies are damaged: {names}. Materialize archived_survey again.")
+
+
+def ids_unique(connection: DuckDBPyConnection) -> Outcome:
+    """Whether each employee id has one row in the deduplicated table."""
+    rows, ids = _one_row(connection, "SELECT count(*), count(DISTINCT employee_id) FROM alumni")
+    return Outcome(rows == ids, f"{rows:,} rows for {ids:,} employee ids.", {"rows": rows, "employee_ids": ids})
+
+
+def every_alumnus_present(connection: DuckDBPyConnection) -> Outcome:
+    """Whether every employee id of every upload that counts is in the deduplicated table, and no other."""
+    (lost,) = _one_row(
+        connection,
+        "SELECT count(DISTINCT employee_id) FROM survey_responses "
+        "WHERE employee_id NOT IN (SELECT employee_id FROM alumni)",
+    )
+    (added,) = _one_row(
+        connection,
+        "SELECT count(*) FROM alumni WHERE employee_id NOT IN (SELECT employee_id FROM survey_responses)",
+    )
+    (alumni,) = _one_row(connection, "SELECT count(*) FROM alumni")
+    if lost == added == 0:
+        return Outcome(True, f"All {alumni:,} alumni of the uploads that count are there, and no others.")
+    return Outcome(
+        False,
+        f"{lost:,} alumni are missing and {added:,} should not be there. Delete the warehouse file; the next "
+        "materialization of deduplicated_survey rebuilds it from the lake.",
+    )
+
+
+def newest_wins(connection: DuckDBPyConnection) -> Outcome:
+    """Whether each alumnus' row is the newest of their submissions, by deduplicating all of them again."""
+    deduplicated = query(DEDUPLICATION)
+    (differing,) = _one_row(
+        connection,
+        f"SELECT count(*) FROM (SELECT employee_id, upload, source_row FROM ({deduplicated}) "
+        "EXCEPT SELECT employee_id, upload, source_row FROM alumni)",
+    )
+    if differing == 0:
+        return Outcome(True, "Each alumnus' row is the newest of their submissions.")
+    return Outcome(
+        False,
+        f"{differing:,} alumni do not have their newest submission. Delete the warehouse file; the next "
+        "materialization of deduplicated_survey rebuilds it from the lake.",
+    )
+
+
+_RECONCILED = {
+    "degree_performance": ("sum(alumni)", "count(*)"),
+    "campus_excellence": ("sum(alumni)", "count(*)"),
+    "department_employment": ("sum(alumni)", "count(*)"),
+    "job_roles": ("sum(alumni)", "count(*)"),
+    "top_employees": ("count(DISTINCT department)", "count(DISTINCT department)"),
+}
+
+
+def reconciles(connection: DuckDBPyConnection, answer: str) -> Outcome:
+    """Whether an answer accounts for every alumnus (the top employees: for every department)."""
+    in_answer, in_table = _RECONCILED[answer]
+    (answered,) = _one_row(connection, f"SELECT coalesce({in_answer}, 0) FROM {answer}")
+    (expected,) = _one_row(connection, f"SELECT {in_table} FROM alumni")
+    what = "departments" if answer == "top_employees" else "alumni"
+    sentence = f"The answer speaks of {answered:,} {what}; the table has {expected:,}"
+    return Outcome(answered == expected, f"{sentence}.", {"answered": int(answered), "expected": int(expected)})
+
+
+def _stored_rows(lake: Lake, key: str) -> int:
+    with lake.open(key) as stream:
+        return pq.ParquetFile(stream).metadata.num_rows
+
+
+def _schema_holds(lake: Lake, key: str, schema: "DataFrameSchema") -> Outcome:
+    def found_wrong(batch: pa.RecordBatch) -> list[str]:
+        return _violations(batch, schema)
+
+    with lake.local_copy(key) as path:
+        wrong: dict[str, int] = {}
+        rows = 0
+        for batch, violations in ordered_map(lambda b: (b, found_wrong(b)), stored_batches(path)):
+            rows += batch.num_rows
+            for violation in violations:
+                wrong[violation] = wrong.get(violation, 0) + 1
+    if not wrong:
+        return Outcome(True, f"All {rows:,} stored rows keep to the contract.", {"rows": rows})
+    names = ", ".join(sorted(wrong))
+    return Outcome(
+        False,
+        f"The stored table does not keep to the contract: {names}. It was changed by other hands, or the contract "
+        "has changed since; materialize the asset again.",
+        {"rows": rows, "violations": names},
+    )
+
+
+def _violations(batch: pa.RecordBatch, schema: "DataFrameSchema") -> list[str]:
+    import pandas as pd
+    from pandera.errors import SchemaErrors
+
+    try:
+        schema.validate(batch.to_pandas(types_mapper=pd.ArrowDtype), lazy=True)
+    except SchemaErrors as errors:
+        return sorted({f"{error.schema.name}: {error.reason_code.value}" for error in errors.schema_errors})
+    return []
+
+
+def _one_row(connection: DuckDBPyConnection, statement: str) -> tuple[Any, ...]:
+    (row,) = connection.execute(statement).fetchall()
+    return row

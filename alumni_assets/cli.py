@@ -1,0 +1,156 @@
+"""The `alumni` command: for scripts, cron and people who want no UI.
+
+Everything it does is a Dagster run in the same instance, so the UI shows it. Exit status: 0 when it worked,
+whatever the quality of the data; 1 when something broke; 2 for a mistake in the call.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alumni_assets.survey_rules import SurveyRulesError, load_rules
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Take in alumni surveys, approve them, and keep the tables and answers up to date.
+
+    Put survey files into the folder raw/ of the lake (ALUMNI_LAKE, by default ./lake).
+    """
+
+
+@cli.command()
+@click.option("--approve", is_flag=True, help="Approve and transform every upload that waits.")
+@click.option("--approved-by", metavar="NAME", help="Who approves (default: ALUMNI_APPROVER).")
+@click.option("--note", metavar="TEXT", default="", help="Remembered with the approval.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def run(approve: bool, approved_by: str | None, note: str, as_json: bool) -> None:
+    """Take in every upload that waits under raw/, and bring all tables up to date."""
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass:
+        approver = approved_by if approved_by is not None else one_pass.settings.approver
+        if approve and not approver.strip():
+            raise click.UsageError("--approve needs a name: --approved-by NAME, or set ALUMNI_APPROVER.")
+        report = one_pass.run(approver if approve else None, note)
+    _print_report(report, as_json)
+    if report["broken"]:
+        raise click.ClickException("\n".join(report["broken"]))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(as_json: bool) -> None:
+    """List every upload and where it stands."""
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass:
+        _print_report(one_pass.status(), as_json)
+
+
+@cli.command()
+@click.argument("upload")
+@click.option("--reason", required=True, metavar="TEXT", help="Why its rows are taken out.")
+@click.option("--by", metavar="NAME", help="Who withdraws it (default: ALUMNI_APPROVER).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def withdraw(upload: str, reason: str, by: str | None, as_json: bool) -> None:
+    """Take the rows of UPLOAD out of all tables again."""
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass:
+        report = one_pass.withdraw(upload, by if by is not None else one_pass.settings.approver, reason)
+    _print_report(report, as_json)
+
+
+@cli.command()
+@click.argument("uploads", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def revalidate(uploads: tuple[str, ...], as_json: bool) -> None:
+    """Judge UPLOADS again (default: all that were judged by other rules than today's).
+
+    An upload that is judged differently now has to be approved again; its old rows count until then.
+    """
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass:
+        report = one_pass.revalidate(uploads)
+    _print_report(report, as_json)
+
+
+@cli.command()
+@click.option("--rows", type=click.IntRange(min=0), required=True, help="How many rows.")
+@click.option(
+    "--dirty", type=click.FloatRange(0, 1), default=0.0, metavar="SHARE", help="Share of invalid rows, 0 to 1."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="The same seed gives the same file.")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+def generate(rows: int, dirty: float, seed: int, path: Path) -> None:
+    """Write a synthetic upload to PATH, as CSV."""
+    from alumni_assets.contract import Contract
+    from alumni_assets.settings import load_settings
+    from alumni_assets.survey.sampling import write_sample
+
+    try:
+        write_sample(path, rows, dirty, seed, Contract(load_rules(load_settings().rules)))
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def main() -> None:
+    """Run the command; what goes wrong is told in a sentence, without a traceback."""
+    from alumni_assets.settings import SettingsError
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        _fail("Interrupted; what was under way is done again by the next `alumni run`.", 1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (SettingsError, SurveyRulesError) as error:
+        _fail(str(error), 2)
+    except Exception as error:
+        _fail(_sentence(error), 1)
+
+
+def _sentence(error: Exception) -> str:
+    """Our own errors are sentences that name no person; of others only the kind is safe to show."""
+    if type(error).__module__.startswith("alumni_assets"):
+        return str(error)
+    return f"Something unexpected broke ({type(error).__name__}). The run in the Dagster UI has the details."
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
+
+
+def _print_report(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        shown = {name: report[name] for name in ("uploads", "alumni", "published")}
+        click.echo(json.dumps(shown, ensure_ascii=False))
+    else:
+        _print_table(report["uploads"])
+        click.echo(f"{report['alumni']:,} alumni; published in {report['published']}")
+
+
+def _print_table(uploads: Sequence[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not uploads:
+        click.echo("No uploads.")
+        return
+    table = Table("upload", "status", "rows", "valid", "invalid", "reason", box=box.SIMPLE)
+    for row in uploads:
+        numbers = ["" if row[name] is None else f"{row[name]:,}" for name in ("rows", "valid", "invalid")]
+        table.add_row(Text(row["upload"]), row["status"], *numbers, Text(row["reason"] or ""))
+    Console().print(table)

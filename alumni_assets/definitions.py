@@ -1,0 +1,49 @@
+"""Assembles everything: assets, jobs, sensors, resources. What they do is in their own modules."""
+
+from typing import Any
+
+import dagster as dg
+
+from alumni_assets import automation, jobs, sensors
+from alumni_assets.assets import archive, intake, tables, transformation
+from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.resources.warehouse import WarehouseResource
+from alumni_assets.settings import Settings, load_settings
+from alumni_assets.survey_rules import load_rules
+
+
+def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
+    """The definitions for these settings; `resources` replace those of the same name."""
+    rules = load_rules(settings.rules)
+    return dg.Definitions(
+        assets=[
+            intake.take_in,
+            transformation.transformed_survey_asset(settings.approver),
+            archive.archive,
+            tables.deduplicated_survey,
+            *tables.ANSWER_ASSETS,
+            tables.published_survey,
+        ],
+        jobs=[jobs.TAKE_IN, jobs.APPROVE, jobs.RENEW],
+        sensors=[
+            sensors.uploads_sensor(settings.sensor_interval),
+            *sensors.auto_approval_sensor(settings.sensor_interval, rules),
+            automation.automation_sensor(settings.sensor_interval),
+        ],
+        resources={
+            "lake": LakeResource(location=settings.lake),
+            "survey": SurveyResource(
+                rules=str(settings.rules), home=str(settings.home), memory_limit=settings.warehouse_memory
+            ),
+            "warehouse": WarehouseResource(home=str(settings.home), memory_limit=settings.warehouse_memory),
+        }
+        | resources,
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions for this environment, built when Dagster asks for them and not at import."""
+    return build_defs(load_settings())

@@ -1,0 +1,66 @@
+"""The jobs that sensors and the `alumni` command run, and their run configurations."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagster import AssetSelection, define_asset_job
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from alumni_assets import layout
+from alumni_assets.automation import RENEWS_BELOW_TAGS
+from alumni_assets.queries import ANSWERS
+
+_TABLES = AssetSelection.assets("deduplicated_survey", *ANSWERS, "published_survey")
+
+TAKE_IN = define_asset_job(
+    "take_in_uploads",
+    AssetSelection.assets("raw_survey", "validated_survey", "invalid_survey"),
+    description="Takes in new uploads: pins and judges them. Started by the sensor.",
+)
+APPROVE = define_asset_job(
+    "approve_uploads",
+    AssetSelection.assets("transformed_survey", "archived_survey") | _TABLES,
+    description="Approves uploads and renews everything below. Started by `alumni run --approve` or the policy.",
+)
+RENEW = define_asset_job(
+    "renew_tables",
+    _TABLES,
+    description="Brings all tables in line with the register. Started by `alumni run` and `alumni withdraw`.",
+)
+
+
+def take_in_config(
+    keys: Sequence[str], uploads: Sequence[str] = (), judge_again: bool = False
+) -> dict[str, Any]:
+    """Run configuration of `take_in_uploads`: keys under raw/, and uploads to enter again."""
+    config = {
+        "keys": [layout.quoted(key) for key in keys],
+        "uploads": list(uploads),
+        "judge_again": judge_again,
+    }
+    return {"ops": {"take_in": {"config": config}}}
+
+
+def keys_of(run_config: Any) -> list[str]:
+    """The keys under raw/ that a run of `take_in_uploads` is about."""
+    keys = run_config.get("ops", {}).get("take_in", {}).get("config", {}).get("keys", [])
+    return [layout.unquoted(key) for key in keys]
+
+
+def approve_config(uploads: Sequence[str], approved_by: str, note: str) -> dict[str, Any]:
+    """Run configuration of `approve_uploads`."""
+    return {
+        "ops": {
+            "approve_and_transform": {"config": {"uploads": list(uploads), "approved_by": approved_by, "note": note}},
+            "archive": {"config": {"uploads": list(uploads)}},
+        }
+    }
+
+
+def approve_tags(uploads: Sequence[str]) -> dict[str, str]:
+    """Tags of a run of `approve_uploads`.
+
+    The run takes its uploads from its configuration, but Dagster looks up the data versions of partitioned
+    assets above by the run's own partition and fails without one: any of the uploads will do.
+    """
+    return {PARTITION_NAME_TAG: uploads[0], **RENEWS_BELOW_TAGS}

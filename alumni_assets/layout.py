@@ -1,0 +1,84 @@
+"""Where things lie in the lake: the one place that puts object keys together."""
+
+import hashlib
+from urllib.parse import quote, unquote
+
+from alumni_assets.survey.naming import object_name, safe_key
+
+RAW = "raw/"
+REGISTER = "register/"
+TRANSFERRING_PREFIXES = (".", "~$")
+TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
+
+
+def pinned_key(upload: str) -> str:
+    """The immutable copy of an upload's bytes."""
+    return f"pinned/{object_name(upload)}"
+
+
+def valid_key(upload: str) -> str:
+    """The valid rows of an upload, typed."""
+    return f"valid/{object_name(upload)}.parquet"
+
+
+def invalid_key(upload: str) -> str:
+    """The invalid rows of an upload with their problems."""
+    return f"invalid/{object_name(upload)}.parquet"
+
+
+def transformed_key(upload: str) -> str:
+    """The transformed rows of an upload."""
+    return f"transformed/{object_name(upload)}.parquet"
+
+
+def archive_folder(upload: str, day: str) -> str:
+    """The folder of an upload's archived copies; `day` is YYYY-MM-DD."""
+    return f"archive/{day}/{object_name(upload)}/"
+
+
+def published_key(name: str) -> str:
+    """A published file."""
+    return f"published/{name}"
+
+
+def fact_key(kind: str, upload: str) -> str:
+    """The one fact of a kind about an upload, such as that it was seen."""
+    return f"{REGISTER}{kind}/{object_name(upload)}.json"
+
+
+def log_key(kind: str, subject: str, number: int) -> str:
+    """Entry `number` of the log that a kind of fact keeps about a subject (an upload or a raw key)."""
+    return f"{log_folder(kind, subject)}{number:06d}.json"
+
+
+def log_folder(kind: str, subject: str) -> str:
+    """The folder of such a log."""
+    name = object_name(subject) if "@" in subject else _plain(subject)
+    return f"{REGISTER}{kind}/{name}/"
+
+
+def listing_identity(key: str, etag: str, size: int) -> str:
+    """One name for an object as a listing shows it, to count the attempts at taking it in."""
+    text = f"{key}\0{etag}\0{size}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def is_transferring(key: str) -> bool:
+    """Whether a name under raw/ is one that programs give to files that are still being transferred."""
+    name = key.rsplit("/", 1)[-1].lower()
+    return name.startswith(TRANSFERRING_PREFIXES) or name.endswith(TRANSFERRING_SUFFIXES)
+
+
+def _plain(key: str) -> str:
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return object_name(f"{safe_key(key)}@{digest}")
+
+
+def quoted(key: str) -> str:
+    """A raw key as text for a run's configuration: any key survives, ordinary ones stay readable."""
+    return quote(key, safe="/ ()[]@+,=", errors="surrogatepass")
+
+
+def unquoted(text: str) -> str:
+    """The raw key that `quoted` wrote."""
+    return unquote(text, errors="surrogatepass")

@@ -1,0 +1,243 @@
+"""One pass of the pipeline in this process: what the `alumni` command does, each step a Dagster run.
+
+Which options the command has, and how it prints, is in `cli.py`.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow.parquet as pq
+from dagster import DagsterEventType, EventLogEntry
+from dagster._core.utils import make_new_run_id
+from rich.console import Console
+
+from alumni_assets import intake_plan, jobs, layout, sensors
+from alumni_assets.automation import RENEWS_BELOW_TAGS
+from alumni_assets.definitions import build_defs
+from alumni_assets.instance import open_instance
+from alumni_assets.publishing import FOLDER, table_key
+from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.settings import Settings, load_settings, prepare_lake
+from alumni_assets.stages import approval
+from alumni_assets.stages.uploads_table import reason_of
+from alumni_assets.survey.standing import Facts, Standing, Status, standings
+
+_STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class OnePass(AbstractContextManager["OnePass"]):
+    """The pipeline opened for one command; close it by leaving the context."""
+
+    def __init__(self) -> None:
+        self.settings: Settings = load_settings()
+        prepare_lake(self.settings)
+        self._defs = build_defs(self.settings)
+        self._lake = LakeResource(location=self.settings.lake).lake()
+        self._survey = SurveyResource(rules=str(self.settings.rules), home=str(self.settings.home))
+        self._register = self._survey.register_of(self._lake)
+        self._stack = ExitStack()
+        self._console = Console(stderr=True)
+        self._broken: list[str] = []
+
+    def __enter__(self) -> Self:
+        home, dagster_home = self.settings.home, self.settings.dagster_home
+        own_home = None if self.settings.home_is_default else home
+        self._instance = self._stack.enter_context(
+            open_instance(own_home or home, dagster_home, Path.cwd())
+        )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def run(self, approver: str | None, note: str) -> dict[str, Any]:
+        """Take in what waits; with an approver, approve all that waits; renew every table."""
+        before = self._register.facts()
+        self._take_in_all()
+        facts = self._register.facts()
+        made = {entry.key for entry in self._lake.list("transformed/")}
+        uploads = set(approval.approved_but_not_made(facts, made))
+        if approver is not None:
+            uploads |= {
+                upload for upload in approval.waiting(facts) if not facts.ingested[upload].failed_checks
+            }
+        self._renew(sorted(uploads, key=lambda upload: facts.seen[upload].received_at), approver or "", note)
+        return self._report(before, self._register.facts())
+
+    def status(self) -> dict[str, Any]:
+        """Every upload and where it stands."""
+        return self._report(None, self._register.facts())
+
+    def withdraw(self, upload: str, by: str, reason: str) -> dict[str, Any]:
+        """Take an upload's rows out of every table."""
+        before = self._register.facts()
+        approval.withdraw(self._register, upload, by, reason)
+        self._renew((), "", "")
+        return self._report(before, self._register.facts())
+
+    def revalidate(self, uploads: Sequence[str]) -> dict[str, Any]:
+        """Judge uploads by today's rules."""
+        before = self._register.facts()
+        contract = self._survey.contract()
+        chosen = list(uploads) or [
+            upload
+            for upload, ingested in before.ingested.items()
+            if ingested.contract and ingested.contract != contract.hash
+        ]
+        unknown = [upload for upload in chosen if upload not in before.seen]
+        if unknown:
+            raise approval.ApprovalRefusedError(f"There is no upload {unknown[0]}. `alumni status` lists them.")
+        if chosen:
+            self._execute("Judging", jobs.TAKE_IN.name, jobs.take_in_config((), chosen, judge_again=True))
+        self._renew((), "", "")
+        return self._report(before, self._register.facts())
+
+    def _take_in_all(self) -> None:
+        forgotten = sensors.find_forgotten(self._lake, self._register, self._instance)
+        if forgotten:
+            config = jobs.take_in_config((), forgotten)
+            self._execute(f"Entering {len(forgotten):,} uploads again", jobs.TAKE_IN.name, config)
+        tried: set[str] = set()
+        while keys := self._next_keys(tried):
+            tried |= set(keys)
+            self._execute(f"Taking in {len(keys):,} uploads", jobs.TAKE_IN.name, jobs.take_in_config(keys))
+
+    def _next_keys(self, tried: set[str]) -> tuple[str, ...]:
+        """What to take in next; waits for files that were written just now."""
+        contract = self._survey.contract()
+        while True:
+            plan = sensors.find_new(self._lake, self._register, contract, self._instance)
+            fresh = tuple(key for key in plan.together if key not in tried)
+            alone = tuple(key for key in plan.alone if key not in tried)
+            if fresh or alone or not self._is_settling(contract.rules.uploads.settle_seconds):
+                return fresh or alone[:1]
+            time.sleep(contract.rules.uploads.settle_seconds / 2)
+
+    def _is_settling(self, seconds: float) -> bool:
+        border = intake_plan.quiet_before(datetime.now(UTC), seconds)
+        unknown = intake_plan.unknown_objects(self._lake.list(layout.RAW), self._register.remembered())
+        return any(entry.modified > border for entry in unknown)
+
+    def _renew(self, uploads: Sequence[str], approver: str, note: str) -> None:
+        if uploads:
+            worked = self._execute(
+                f"Transforming {len(uploads):,} uploads",
+                jobs.APPROVE.name,
+                jobs.approve_config(uploads, approver, note),
+                jobs.approve_tags(uploads),
+            )
+            if worked:
+                return
+        self._execute("Renewing the tables", jobs.RENEW.name, {})
+
+    def _execute(
+        self, doing: str, job: str, config: Mapping[str, Any], tags: Mapping[str, str] = RENEWS_BELOW_TAGS
+    ) -> bool:
+        """One Dagster run in this process, with a progress display on a terminal."""
+        run_id = make_new_run_id()
+        with self._progress(doing, run_id):
+            result = self._defs.resolve_job_def(job).execute_in_process(
+                run_config={**config, **_QUIET},
+                instance=self._instance,
+                tags=dict(tags),
+                run_id=run_id,
+                raise_on_error=False,
+            )
+        if not result.success:
+            self._broken += [_failure(event) for event in result.all_events if event.is_step_failure]
+        return result.success
+
+    @contextmanager
+    def _progress(self, doing: str, run_id: str) -> Any:
+        with self._console.status(f"{doing} …") as display:
+
+            def show(event: EventLogEntry, _cursor: object) -> None:
+                if event.dagster_event is None:
+                    display.update(f"{doing} … {event.user_message}")
+                elif event.dagster_event_type is DagsterEventType.STEP_START:
+                    display.update(f"{doing} … {event.step_key}")
+
+            self._instance.watch_event_logs(run_id, None, show)
+            try:
+                yield
+            finally:
+                self._instance.end_watch_event_logs(run_id, show)
+
+    def _report(self, before: Facts | None, facts: Facts) -> dict[str, Any]:
+        rows = _rows(facts)
+        if before is not None:
+            earlier = _rows(before)
+            rows = {upload: row for upload, row in rows.items() if earlier.get(upload) != row}
+        return {
+            "uploads": [*rows.values(), *self._failed()],
+            "alumni": self._alumni(),
+            "published": self._lake.url(FOLDER.rstrip("/")),
+            "broken": self._broken,
+        }
+
+    def _failed(self) -> list[dict[str, Any]]:
+        """Objects under raw/ that were begun to be taken in and never were."""
+        attempts = self._register.attempts()
+        return [
+            _line(entry.key, "failed", reason=f"Failed {count} times; see its failed runs in the Dagster UI.")
+            for entry in (self._lake.list(layout.RAW) if attempts else ())
+            if (
+                count := attempts.get(
+                    layout.listing_identity(entry.key.removeprefix(layout.RAW), entry.etag, entry.size)
+                )
+            )
+        ]
+
+    def _alumni(self) -> int:
+        key = table_key("alumni")
+        if self._lake.stat(key) is None:
+            return 0
+        with self._lake.open(key) as stream:
+            return int(pq.ParquetFile(stream).metadata.num_rows)
+
+
+def _rows(facts: Facts) -> dict[str, dict[str, Any]]:
+    stands = standings(facts)
+    ordered = sorted(stands, key=lambda upload: (facts.seen[upload].received_at, upload))
+    return {upload: _row(facts, stands[upload]) for upload in ordered}
+
+
+def _row(facts: Facts, standing: Standing) -> dict[str, Any]:
+    ingested = facts.ingested.get(standing.upload)
+    status = _STATUS.get(standing.status, str(standing.status))
+    reason = reason_of(facts, standing)
+    if ingested is None:
+        return _line(standing.upload, status, reason="It was seen, but its run did not finish; run again.")
+    return _line(standing.upload, status, ingested.rows, ingested.valid, ingested.invalid, reason)
+
+
+def _line(
+    upload: str,
+    status: str,
+    rows: int | None = None,
+    valid: int | None = None,
+    invalid: int | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "upload": upload.encode("utf-8", "backslashreplace").decode(),
+        "status": status,
+        "rows": rows,
+        "valid": valid,
+        "invalid": invalid,
+        "reason": reason,
+    }
+
+
+def _failure(event: Any) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data is not None:
+        return str(data.user_failure_data.description)
+    name = data.error.cause.cls_name if data.error and data.error.cause else "an error"
+    return f"The step {event.step_key} failed with {name}. The run in the Dagster UI has the details."

@@ -1,0 +1,132 @@
+"""Hands the warehouse's tables to readers, as files under `published/` in the lake.
+
+Nobody but the pipeline opens the warehouse, so this is where Power BI, notebooks and the dashboard read.
+Each file is replaced as a whole; `alumni.duckdb` holds one state of all the tables, while the Parquet files
+of one publication appear one after the other. What the tables hold is decided in `warehouse/`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from duckdb import DuckDBPyConnection
+
+from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.resources.warehouse import WarehouseResource, WarehouseWriter
+from alumni_assets.warehouse.dictionary import data_dictionary
+from alumni_assets.warehouse.tables import (
+    TABLES,
+    describe_tables,
+    mark_all_published,
+    mark_changed,
+    unpublished_tables,
+)
+
+FOLDER = "published/"
+DATABASE_KEY = f"{FOLDER}alumni.duckdb"
+DICTIONARY_KEY = f"{FOLDER}data_dictionary.md"
+
+# The table whose Parquet file is written last: when it bears a number, that publication is complete.
+_SEAL = "publication"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is published now: the publication's number, and the tables that this call wrote anew.
+
+    Without any, everything was published already.
+    """
+
+    generation: int
+    tables: tuple[str, ...]
+
+
+def table_key(table: str) -> str:
+    """Where a table's Parquet file is in the lake."""
+    return f"{FOLDER}{table}.parquet"
+
+
+def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) -> Publication:
+    """Publish what changed since the last publication, or is missing from it, under a new number.
+
+    `published_at` is the time now, with its zone. When nothing changed and nothing is missing, nothing is
+    written. What changed is forgotten only after the last file is in place, so that a publication that was
+    cut short is made good by the next one. Raises what `WarehouseResource.writing` and the lake raise.
+    """
+    utc = published_at.astimezone(UTC).replace(tzinfo=None)
+    with warehouse.exclusively() as writer:
+        with writer.transaction() as connection:
+            tables = _tables_to_publish(connection, lake)
+            if not tables:
+                return Publication(_generation_here(connection), ())
+            generation = _begin_generation(connection, lake, utc)
+        _publish_tables(writer, lake, tables - {_SEAL}, generation)
+        _publish_database(writer, lake)
+        lake.put_bytes(DICTIONARY_KEY, data_dictionary(generation, utc).encode())
+        _publish_tables(writer, lake, {_SEAL}, generation)
+        with writer.transaction() as connection:
+            mark_all_published(connection)
+    return Publication(generation, tuple(name for name in TABLES if name in tables and name != _SEAL))
+
+
+def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
+    """The tables whose files have to be written; empty when everything is published as it is here."""
+    if describe_tables(connection):
+        mark_changed(connection, _SEAL)
+    present = {entry.key for entry in lake.list(FOLDER)}
+    if not {DATABASE_KEY, DICTIONARY_KEY} <= present:
+        mark_changed(connection, _SEAL)
+    missing = {name for name in TABLES if table_key(name) not in present}
+    return unpublished_tables(connection) | missing
+
+
+def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime) -> int:
+    """Enter the next publication into the warehouse; it stays unpublished there until it is complete."""
+    generation = max(_generation_here(connection), _generation_published(lake)) + 1
+    connection.execute(f"DELETE FROM {_SEAL}")
+    connection.execute(f"INSERT INTO {_SEAL} VALUES ($1, $2)", [generation, utc])
+    mark_changed(connection, _SEAL)
+    return generation
+
+
+def _generation_here(connection: DuckDBPyConnection) -> int:
+    row = connection.execute(f"SELECT max(generation) FROM {_SEAL}").fetchone()
+    return row[0] if row and row[0] is not None else 0
+
+
+def _generation_published(lake: Lake) -> int:
+    """The number of the last publication that was finished; 0 without any.
+
+    Readers compare numbers, so they must go on rising when the warehouse is begun anew.
+    """
+    try:
+        metadata = pq.read_metadata(BytesIO(lake.read_bytes(table_key(_SEAL)))).metadata or {}
+        return int(metadata.get(b"generation", b"0"))
+    except (LakeKeyError, pa.ArrowInvalid):
+        return 0
+
+
+def _publish_tables(writer: WarehouseWriter, lake: Lake, tables: set[str], generation: int) -> None:
+    with writer.transaction() as connection:
+        for table in sorted(tables):
+            with lake.writing(table_key(table)) as path:
+                connection.execute(
+                    f"""
+                    COPY {table} TO $path (
+                        FORMAT parquet,
+                        COMPRESSION zstd,
+                        USE_TMP_FILE false,
+                        KV_METADATA {{generation: $generation}}
+                    )
+                    """,
+                    {"path": str(path), "generation": str(generation)},
+                )
+
+
+def _publish_database(writer: WarehouseWriter, lake: Lake) -> None:
+    with lake.writing(DATABASE_KEY) as path:
+        writer.copy_for_readers(path)
+        # Left by someone who opened an earlier copy for writing; DuckDB would apply it to this one.
+        lake.delete(f"{DATABASE_KEY}.wal")

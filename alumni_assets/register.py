@@ -1,0 +1,215 @@
+"""The register: one small JSON object in the lake for each fact about an upload.
+
+The register is the truth about what was seen, ingested, approved, withdrawn and transformed; Dagster's
+event store and the warehouse can be rebuilt from it. What the facts mean together is in
+`survey/standing.py`. A copy in `ALUMNI_HOME` saves reading objects again that have not changed; it
+may be deleted at any time.
+"""
+
+import dataclasses
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alumni_assets import layout
+from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed
+
+Fact = Seen | Ingested | Transformed | Arrival | Decision
+_KINDS: dict[str, type[Fact]] = {
+    "seen": Seen,
+    "ingested": Ingested,
+    "transformed": Transformed,
+    "arrivals": Arrival,
+    "decisions": Decision,
+}
+_ATTEMPTS = "attempts"
+_READERS = 16
+_FETCHED_AT_ONCE = 1000
+F = TypeVar("F", Seen, Ingested, Transformed, Arrival, Decision)
+L = TypeVar("L", Arrival, Decision)
+
+
+class RegisterError(Exception):
+    """A fact in the register cannot be read."""
+
+
+class Register:
+    """Reads and writes facts. `home` is where the copy of the register is kept."""
+
+    def __init__(self, lake: Lake, home: Path) -> None:
+        self._lake = lake
+        self._copy = home / "register.sqlite"
+
+    def facts(self) -> Facts:
+        """Everything that the register holds now."""
+        self._renew_copy()
+        facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
+        for key, body in self._copied():
+            kind = _KINDS.get(key.split("/")[1])
+            if kind is not None:
+                facts[kind].append(_decoded(kind, key, body))  # type: ignore[type-var]
+        return Facts(
+            seen={fact.upload: fact for fact in facts[Seen]},
+            ingested={fact.upload: fact for fact in facts[Ingested]},
+            transformed={fact.upload: fact for fact in facts[Transformed]},
+            arrivals=_logs(facts[Arrival], lambda fact: fact.key),
+            decisions=_logs(facts[Decision], lambda fact: fact.upload),
+        )
+
+    def remembered(self) -> dict[str, tuple[str, int]]:
+        """What `remember` was last told; no look at the lake."""
+        with self._connection() as copy:
+            rows = copy.execute("SELECT key, etag, size FROM known").fetchall()
+        return {bytes(key).decode("utf-8", "surrogatepass"): (etag, size) for key, etag, size in rows}
+
+    def remember(self, known: Mapping[str, tuple[str, int]]) -> None:
+        """Keep what is known of the objects under raw/: for each key its etag and size.
+
+        It saves a sensor that finds nothing new from looking at the register at all.
+        """
+        rows = [(key.encode("utf-8", "surrogatepass"), etag, size) for key, (etag, size) in known.items()]
+        with self._connection() as copy:
+            copy.execute("DELETE FROM known")
+            copy.executemany("INSERT INTO known VALUES (?, ?, ?)", rows)
+
+    def enter_seen(self, seen: Seen) -> Seen:
+        """Enter an upload as seen, unless it was before; returns the entry that is in force."""
+        key = layout.fact_key("seen", seen.upload)
+        if self._lake.create_bytes(key, _encoded(seen)):
+            return seen
+        return _decoded(Seen, key, self._lake.read_bytes(key))
+
+    def find_seen(self, upload: str) -> Seen | None:
+        """The entry of an upload, if it was seen."""
+        return self._find(Seen, layout.fact_key("seen", upload))
+
+    def enter_ingested(self, ingested: Ingested) -> None:
+        """Enter how taking in an upload ended; a later end replaces an earlier one."""
+        self._lake.put_bytes(layout.fact_key("ingested", ingested.upload), _encoded(ingested))
+
+    def find_ingested(self, upload: str) -> Ingested | None:
+        """How taking in an upload ended, if it did."""
+        return self._find(Ingested, layout.fact_key("ingested", upload))
+
+    def enter_transformed(self, transformed: Transformed) -> None:
+        """Enter what the transformation of an upload gave."""
+        self._lake.put_bytes(layout.fact_key("transformed", transformed.upload), _encoded(transformed))
+
+    def find_transformed(self, upload: str) -> Transformed | None:
+        """What the transformation of an upload gave, if it was transformed."""
+        return self._find(Transformed, layout.fact_key("transformed", upload))
+
+    def append_arrival(self, arrival: Arrival) -> Arrival:
+        """Append to the log of arrivals at a key; the number is given here."""
+        return self._append("arrivals", arrival.key, arrival)
+
+    def append_decision(self, decision: Decision) -> Decision:
+        """Append to the log of decisions about an upload; the number is given here."""
+        return self._append("decisions", decision.upload, decision)
+
+    def begin_attempt(self, identity: str) -> None:
+        """Note that an object is about to be taken in, so that a process that dies of it is noticed."""
+        self._lake.put_bytes(self._next_attempt(identity), b"{}")
+
+    def end_attempts(self, identity: str) -> None:
+        """Forget the attempts at an object that was taken in."""
+        for entry in list(self._lake.list(layout.log_folder(_ATTEMPTS, identity))):
+            self._lake.delete(entry.key)
+
+    def attempts(self) -> Mapping[str, int]:
+        """How often each object was begun to be taken in without ever having been."""
+        counts: dict[str, int] = defaultdict(int)
+        for entry in self._lake.list(f"{layout.REGISTER}{_ATTEMPTS}/"):
+            counts[entry.key.split("/")[2].rpartition("-")[0]] += 1
+        return counts
+
+    def _next_attempt(self, identity: str) -> str:
+        taken = [entry.key for entry in self._lake.list(layout.log_folder(_ATTEMPTS, identity))]
+        return layout.log_key(_ATTEMPTS, identity, len(taken) + 1)
+
+    def _append(self, kind: str, subject: str, fact: L) -> L:
+        entries = self._lake.list(layout.log_folder(kind, subject))
+        number = max((int(entry.key.rsplit("/", 1)[1].removesuffix(".json")) for entry in entries), default=0)
+        while True:
+            number += 1
+            numbered = dataclasses.replace(fact, number=number)
+            if self._lake.create_bytes(layout.log_key(kind, subject, number), _encoded(numbered)):
+                return numbered
+
+    def _find(self, kind: type[F], key: str) -> F | None:
+        try:
+            return _decoded(kind, key, self._lake.read_bytes(key))
+        except LakeKeyError:
+            return None
+
+    def _renew_copy(self) -> None:
+        """Fetch what has changed since the copy was last renewed, and drop what is gone."""
+        listed = {
+            entry.key: f"{entry.etag}-{entry.size}"
+            for entry in self._lake.list(layout.REGISTER)
+            if entry.key.split("/")[1] in _KINDS
+        }
+        with self._connection() as copy:
+            held = dict(copy.execute("SELECT key, etag FROM facts"))
+            changed = [key for key, etag in listed.items() if held.get(key) != etag]
+            gone = [(key,) for key in held if key not in listed]
+            copy.executemany("DELETE FROM facts WHERE key = ?", gone)
+            with ThreadPoolExecutor(_READERS) as pool:
+                for start in range(0, len(changed), _FETCHED_AT_ONCE):
+                    part = changed[start : start + _FETCHED_AT_ONCE]
+                    bodies = pool.map(self._lake.read_bytes, part)
+                    rows = [(key, listed[key], body) for key, body in zip(part, bodies, strict=True)]
+                    copy.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+
+    def _copied(self) -> list[tuple[str, bytes]]:
+        with self._connection() as copy:
+            return copy.execute("SELECT key, body FROM facts ORDER BY key").fetchall()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with closing(sqlite3.connect(self._copy, timeout=60)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, etag TEXT, body BLOB)")
+            connection.execute("CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, etag TEXT, size INT)")
+            yield connection
+
+
+def _logs(facts: list[L], subject: Callable[[L], str]) -> dict[str, list[L]]:
+    logs: dict[str, list[L]] = defaultdict(list)
+    for fact in sorted(facts, key=lambda fact: fact.number):
+        logs[subject(fact)].append(fact)
+    return logs
+
+
+def _encoded(fact: Fact) -> bytes:
+    values = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in dataclasses.asdict(fact).items()
+    }
+    return json.dumps(values, sort_keys=True, indent=1).encode()
+
+
+def _decoded(kind: type[F], key: str, body: bytes) -> F:
+    """A fact from its JSON; members that this version does not know are left out."""
+    try:
+        values = json.loads(body)
+        known = {field.name: field for field in dataclasses.fields(kind)}
+        return kind(**{name: _value(known[name], value) for name, value in values.items() if name in known})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RegisterError(
+            f"The fact {key} in the lake's register cannot be read ({error}). "
+            "Restore it from a backup, or delete it if the upload is to be taken in anew."
+        ) from error
+
+
+def _value(field: dataclasses.Field[Any], value: Any) -> Any:
+    if field.type in ("datetime", datetime):
+        return datetime.fromisoformat(value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,124 @@
+"""Reports what happened to each upload of a run: its materializations and its check results.
+
+One run works on many uploads, and each upload is a partition that keeps its own materialization, metadata and
+check results. Dagster's ordinary results (`MaterializeResult`, `AssetCheckResult`, a plain `Output`) speak for the
+whole run, so the ops of this project yield the events of this module instead.
+
+This is the one place that depends on two things which Dagster does not promise to keep: partitioned asset checks
+(a preview, hence the pinned minor version) and the names taken from `dagster._core` below. What an upload is, and
+whether a check passed, is decided elsewhere.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    AssetRecordsFilter,
+    DagsterInstance,
+    DynamicPartitionsDefinition,
+    Output,
+    PreviewWarning,
+)
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+UPLOADS = DynamicPartitionsDefinition(name="uploads")
+
+# An output that carries this key releases the steps downstream without recording a materialization of its own,
+# which would lack a partition in a run that works on many.
+_ALREADY_REPORTED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+
+
+def upload_check(
+    name: str,
+    asset: AssetKey | str,
+    description: str,
+    blocking: bool = True,
+) -> AssetCheckSpec:
+    """The specification of a check that has one result per upload.
+
+    It belongs in `check_specs` of the multi-asset that makes `asset`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PreviewWarning)
+        return AssetCheckSpec(name, asset=asset, description=description, blocking=blocking, partitions_def=UPLOADS)
+
+
+def report_materialization(
+    asset: AssetKey | str,
+    upload: str,
+    metadata: Mapping[str, Any] | None = None,
+    data_version: str | None = None,
+) -> AssetMaterialization:
+    """The event that says that `asset` was made for `upload`, to be yielded by the op.
+
+    `data_version` identifies the content (a hash); without one Dagster takes the materialization itself as new.
+    """
+    tags = {DATA_VERSION_TAG: data_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"} if data_version else None
+    return AssetMaterialization(
+        asset_key=AssetKey.from_coercible(asset), partition=upload, metadata=metadata, tags=tags
+    )
+
+
+def report_check(
+    context: AssetExecutionContext,
+    check: AssetCheckKey,
+    upload: str,
+    passed: bool,
+    description: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    severity: AssetCheckSeverity = AssetCheckSeverity.ERROR,
+) -> AssetCheckEvaluation:
+    """The event that says how `check` ended for `upload`, to be yielded by the op.
+
+    Yield it after the upload's materialization of the checked asset: the result counts for the newest one that is
+    recorded by then. A failed result never fails the run, even where the check is blocking: one bad upload must not
+    hold up the others, so the ops downstream leave it out by themselves.
+    """
+    return AssetCheckEvaluation(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        partition=upload,
+        passed=passed,
+        description=description,
+        metadata=metadata,
+        severity=severity,
+        target_materialization_data=_newest_materialization(context.instance, check.asset_key, upload),
+        blocking=False,
+    )
+
+
+def finish_step(context: AssetExecutionContext) -> Iterator[Output[None]]:
+    """The closing events of an op that reported by upload; every such op ends with `yield from` this.
+
+    They let the ops downstream in the same run start, and record nothing further.
+    """
+    selected = context.op_execution_context.selected_output_names
+    for output in context.op_execution_context.op_def.output_defs:
+        if output.name in selected:
+            yield Output(None, output_name=output.name, metadata=_ALREADY_REPORTED)
+
+
+def _newest_materialization(
+    instance: DagsterInstance, asset: AssetKey, upload: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """What a check result points to: without it, Dagster takes the check of that upload as not evaluated."""
+    found = instance.fetch_materializations(
+        AssetRecordsFilter(asset_key=asset, asset_partitions=[upload]), limit=1
+    ).records
+    if not found:
+        return None
+    return AssetCheckEvaluationTargetMaterializationData(
+        run_id=found[0].run_id, storage_id=found[0].storage_id, timestamp=found[0].timestamp
+    )

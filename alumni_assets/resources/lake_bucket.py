@@ -1,0 +1,295 @@
+"""The lake in an S3 bucket, of Amazon's or another maker's. What a lake promises is in `lake_interface.py`.
+
+Everything goes through one boto3 client, which brings profiles, roles, endpoints, regions and retries as
+every AWS tool of the user's does. obstore has no part in it: one key with `//` or a control character, both
+legal in S3, fails its listing as a whole, and it cannot read or delete such an object.
+
+boto3 takes its time to import: import this module where a bucket is in use, not before.
+"""
+
+import io
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
+from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
+
+from alumni_assets.resources.lake_interface import (
+    Lake,
+    LakeEntry,
+    LakeError,
+    LakeKeyError,
+    check_key,
+    check_prefix,
+    os_failure,
+    scratch_path,
+    sweep_scratch,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
+
+READ_AHEAD = 8 * 1024**2  # bytes that a stream asks for at a time
+ATTEMPTS = 4  # at what boto3 does not try again by itself
+LARGEST_SINGLE_COPY = 5 * 1024**3  # bytes: the limit of CopyObject
+COPYING = TransferConfig(multipart_threshold=LARGEST_SINGLE_COPY, multipart_chunksize=512 * 1024**2)
+CREATED_BY = "created-by"  # metadata: which call of create_bytes made the object
+
+BROKEN_OFF: tuple[type[BaseException], ...] = S3_RETRYABLE_DOWNLOAD_ERRORS
+NETWORK_ERRORS: tuple[type[BaseException], ...] = (NoConnectionError, HTTPClientError, *BROKEN_OFF)
+NOT_FOUND, CONFLICT, PRECONDITION_FAILED = 404, 409, 412
+NO_SUCH_KEY = ("NoSuchKey", "404")  # HEAD requests are answered without a code
+SETTINGS_ADVICE = "Check the AWS settings (AWS_PROFILE, AWS_DEFAULT_REGION, ~/.aws/config), and sign in again."
+PERMISSION_ADVICE = "Give the user or role of this process the permission for this bucket and prefix."
+ADVICE = {
+    "NoSuchBucket": "Create the bucket, or correct ALUMNI_LAKE.",
+    "AccessDenied": PERMISSION_ADVICE,
+    "403": PERMISSION_ADVICE,
+    "InvalidObjectState": "The object is in cold storage: restore it first.",
+    "PreconditionFailed": "The object was replaced while it was read: try again.",
+    "412": "The object was replaced while it was read: try again.",
+}
+
+
+class BucketLake(Lake):
+    """A lake below `prefix` (which may be empty) in a bucket, which must exist.
+
+    `spool` is the folder for temporary files; the system's own by default.
+    """
+
+    def __init__(self, bucket: str, prefix: str, client: "S3Client", spool: Path | None = None) -> None:
+        self._bucket = bucket
+        self._root = check_prefix(prefix)
+        self._client = client
+        self._spool = spool or Path(tempfile.gettempdir())
+
+    def list(self, prefix: str) -> Iterator[LakeEntry]:
+        """Leaves out the empty objects that consoles make to show a folder."""
+        entries = self._listed(self._root + check_prefix(prefix))
+        return (entry for entry in entries if entry.size or entry.key.rpartition("/")[2])
+
+    def stat(self, key: str) -> LakeEntry | None:
+        """Asks for a listing: the answer to a HEAD request is the same for no object and for no bucket."""
+        first = next(self._listed(self._name(key), page_size=1), None)
+        return first if first and first.key == key else None
+
+    def read_bytes(self, key: str) -> bytes:
+        with self._errors("Reading", key):
+            return self._content(key)
+
+    def open(self, key: str) -> io.BufferedReader:
+        with self._errors("Opening", key):
+            head = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+
+        def content(first: int, last: int) -> bytes:
+            with self._errors("Reading", key):
+                return self._content(key, Range=f"bytes={first}-{last}", IfMatch=head["ETag"])
+
+        return io.BufferedReader(_RangeReader(content, head["ContentLength"]), READ_AHEAD)
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        with scratch_path(self._spool, key) as path:
+            with self._errors("Fetching", key):
+                self._client.download_file(self._bucket, self._name(key), str(path))
+            yield path
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        with self._errors("Writing", key):
+            self._client.put_object(Bucket=self._bucket, Key=self._new_name(key), Body=data)
+
+    def create_bytes(self, key: str, data: bytes) -> bool:
+        """A request whose answer got lost is sent again, and refused: the mark tells our own object."""
+        name, mark = self._new_name(key), uuid.uuid4().hex
+
+        def create() -> object:
+            return self._client.put_object(
+                Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*", Metadata={CREATED_BY: mark}
+            )
+
+        with self._errors("Creating", key):
+            try:
+                _persist(create, lambda error: _status(error) == CONFLICT)
+            except ClientError as error:
+                if _status(error) != PRECONDITION_FAILED:
+                    raise
+                return self._mark_of(name) == mark
+        return True
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        name = self._new_name(key)
+        with scratch_path(self._spool, key) as path:
+            yield path
+            with self._errors("Writing", key), path.open("rb") as stream:
+                self._client.upload_fileobj(stream, self._bucket, name)
+
+    def copy(self, source: str, target: str, storage_class: str | None = None) -> None:
+        with self._errors(f"Copying to {target!r}", source):
+            self._client.copy(
+                {"Bucket": self._bucket, "Key": self._name(source)},
+                self._bucket,
+                self._new_name(target),
+                ExtraArgs={"StorageClass": storage_class} if storage_class else None,
+                Config=COPYING,
+            )
+
+    def delete(self, key: str) -> None:
+        with self._errors("Deleting", key):
+            self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
+
+    def url(self, key: str) -> str:
+        return f"s3://{self._bucket}/{self._root}{key}"
+
+    def sweep(self) -> int:
+        return sweep_scratch(self._spool)
+
+    def _name(self, key: str) -> str:
+        """The object's name in the bucket, where any name that a listing shows will do."""
+        return self._root + _encodable(check_key(key, empty_segments=True))
+
+    def _new_name(self, key: str) -> str:
+        return self._root + _encodable(check_key(key))
+
+    def _listed(self, start: str, page_size: int = 1000) -> Iterator[LakeEntry]:
+        """All the objects whose names in the bucket begin with `start`, in the order of their names."""
+        with self._errors("Listing", start.removeprefix(self._root)):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=start, PaginationConfig={"PageSize": page_size}
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    key, etag = item["Key"].removeprefix(self._root), item["ETag"].strip('"')
+                    yield LakeEntry(key, item["Size"], etag, item["LastModified"].astimezone(UTC))
+
+    def _content(self, key: str, **conditions: Any) -> bytes:
+        name = self._name(key)
+
+        def content() -> bytes:
+            return self._client.get_object(Bucket=self._bucket, Key=name, **conditions)["Body"].read()
+
+        # boto3 itself does not try again once the answer has begun.
+        return _persist(content, lambda error: isinstance(error, BROKEN_OFF))
+
+    def _mark_of(self, name: str) -> str | None:
+        try:
+            return self._client.head_object(Bucket=self._bucket, Key=name)["Metadata"].get(CREATED_BY)
+        except ClientError as error:
+            if _status(error) != NOT_FOUND:
+                raise
+            return None  # deleted meanwhile
+
+    @contextmanager
+    def _errors(self, doing: str, key: str) -> Iterator[None]:
+        """Turn what S3, boto3 and the disk have to say into LakeErrors.
+
+        The causes are cut off: their texts may quote an endpoint or a proxy together with its password.
+        """
+        where = self.url(key)
+        try:
+            yield
+        except ClientError as error:
+            if error.response["Error"]["Code"] in NO_SUCH_KEY and self.stat(key) is None:
+                raise LakeKeyError(f"There is no object {where!r} in the lake.") from None
+            raise LakeError(f"{doing} {where!r} failed: {_answer(error)}") from None
+        except NETWORK_ERRORS:
+            endpoint = _without_password(self._client.meta.endpoint_url)
+            raise LakeError(
+                f"{doing} {where!r} failed: S3 did not answer at {endpoint}. "
+                "Check the network, and AWS_ENDPOINT_URL if it is set."
+            ) from None
+        except (BotoCoreError, Boto3Error) as error:
+            raise LakeError(f"{doing} {where!r} failed: {type(error).__name__}. {SETTINGS_ADVICE}") from None
+        except OSError as error:
+            raise os_failure(doing, where, error) from None
+
+
+def client_from(factory: Callable[[], "S3Client"]) -> "S3Client":
+    """The client that the factory makes. Raises LakeError where the AWS settings do not allow it."""
+    try:
+        return factory()
+    except (BotoCoreError, ValueError) as error:  # no such profile; an endpoint that is no URL
+        raise LakeError(f"A client for S3 cannot be made: {type(error).__name__}. {SETTINGS_ADVICE}") from None
+
+
+class _RangeReader(io.RawIOBase):
+    """An object as a file that fetches what it is asked for: `content(first, last)`, positions included."""
+
+    def __init__(self, content: Callable[[int, int], bytes], size: int) -> None:
+        self._content = content
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)
+        data = self._take(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        return self._take(self._size)
+
+    def _take(self, wanted: int) -> bytes:
+        last = min(self._position + wanted, self._size) - 1
+        if last < self._position:  # at the end: S3 refuses an empty range
+            return b""
+        data = self._content(self._position, last)
+        self._position += len(data)
+        return data
+
+
+def _persist(call: Callable[[], T], is_passing: Callable[[Exception], bool]) -> T:
+    """The call's result, after some more attempts while its errors are of a passing kind."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return call()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+    return call()
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status of S3's answer; None for other errors than S3's."""
+    return error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else None
+
+
+def _answer(error: ClientError) -> str:
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    return f"S3 answered {code} ({message}) to {error.operation_name}. {ADVICE.get(code, SETTINGS_ADVICE)}"
+
+
+def _encodable(key: str) -> str:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise LakeError(f"A bucket cannot hold the key {key!r}: names in S3 are UTF-8. Rename the file.") from None
+    return key
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,0 +1,136 @@
+"""The sensors: new uploads under raw/, and, where the policy is on, approvals without a person.
+
+What is to be taken in is decided in `intake_plan.py`, what may approve itself in `stages/approval.py`.
+The sensor that renews the tables is in `automation.py`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from dagster import (
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunRequest,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SkipReason,
+    sensor,
+)
+
+from alumni_assets import intake_plan, jobs, layout, presentation
+from alumni_assets.contract import Contract
+from alumni_assets.register import Register
+from alumni_assets.reporting import UPLOADS
+from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.stages import approval
+from alumni_assets.survey_rules import SurveyRules
+
+MOST_UPLOADS = 500
+_UNFINISHED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+def uploads_sensor(interval: int) -> SensorDefinition:
+    """Looks for new uploads every `interval` seconds; on from the start."""
+
+    @sensor(
+        name="new_uploads",
+        job=jobs.TAKE_IN,
+        minimum_interval_seconds=interval,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Takes in what was put under raw/: a new file, or new content under an old name.",
+    )
+    def new_uploads(
+        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
+    ) -> Iterator[RunRequest | SkipReason]:
+        objects, contract = lake.lake(), survey.contract()
+        register = survey.register_of(objects)
+        plan = find_new(objects, register, contract, context.instance)
+        forgotten = find_forgotten(objects, register, context.instance) if not in_flight(context.instance) else []
+        if plan.given_up:
+            names = ", ".join(presentation.shown(key) for key in plan.given_up[:5])
+            context.log.error(
+                f"{len(plan.given_up)} uploads failed {contract.rules.limits.attempts} times and are not tried "
+                f"again until they change: {names}. Materialize raw_survey, or look at their failed runs."
+            )
+        for keys in ([plan.together] if plan.together else []) + [(key,) for key in plan.alone]:
+            yield RunRequest(run_config=jobs.take_in_config(keys))
+        if forgotten:
+            yield RunRequest(run_config=jobs.take_in_config((), forgotten[:MOST_UPLOADS]))
+        if not (plan.together or plan.alone or forgotten):
+            yield SkipReason("Nothing new under raw/.")
+
+    return new_uploads
+
+
+def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefinition]:
+    """The auto-approve policy as a sensor; none where the policy is off."""
+    if not rules.approval.auto:
+        return []
+
+    @sensor(
+        name="auto_approval",
+        job=jobs.APPROVE,
+        minimum_interval_seconds=interval,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Approves uploads whose checks passed, as the survey's configuration says.",
+    )
+    def auto_approval(
+        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
+    ) -> RunRequest | SkipReason:
+        if _unfinished(context.instance, jobs.APPROVE.name):
+            return SkipReason("An approval is under way.")
+        facts = survey.register_of(lake.lake()).facts()
+        uploads = approval.may_approve_itself(facts, rules.approval)
+        if not uploads:
+            return SkipReason("Nothing waits that may approve itself.")
+        limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"
+        taken = uploads[:MOST_UPLOADS]
+        config = jobs.approve_config(taken, approval.AUTO_APPROVER, limit)
+        return RunRequest(run_config=config, tags=jobs.approve_tags(taken))
+
+    return [auto_approval]
+
+
+def find_new(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
+    """What under raw/ is to be taken in now. Raises LakeError when the listing fails."""
+    listing = list(lake.list(layout.RAW))
+    unknown = intake_plan.unknown_objects(listing, register.remembered())
+    if not unknown:
+        return intake_plan.Plan()
+    known = intake_plan.known_objects(register.facts())
+    register.remember(known)
+    return intake_plan.plan(
+        intake_plan.unknown_objects(listing, known),
+        in_flight(instance),
+        register.attempts(),
+        contract.rules.limits.attempts,
+        MOST_UPLOADS,
+        intake_plan.quiet_before(datetime.now(UTC), contract.rules.uploads.settle_seconds),
+    )
+
+
+def find_forgotten(lake: Lake, register: Register, instance: DagsterInstance) -> list[str]:
+    """Uploads to be entered again, because Dagster's event store or the invalid rows were lost."""
+    partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
+    stored = {entry.key for entry in lake.list("invalid/")}
+    return intake_plan.forgotten_uploads(register.facts(), partitions, stored)
+
+
+def in_flight(instance: DagsterInstance) -> set[str]:
+    """The keys under raw/ that unfinished runs are taking in."""
+    return {key for run in _unfinished(instance, jobs.TAKE_IN.name) for key in jobs.keys_of(run.run_config)}
+
+
+def _unfinished(instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
+    return list(instance.get_runs(RunsFilter(job_name=job_name, statuses=_UNFINISHED)))

@@ -1,0 +1,75 @@
+"""The environment: the only module that reads it. What the survey's rules are is in `survey.yaml`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alumni_assets.survey_rules import DEFAULT_RULES
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that means nothing; the message names it and says what does."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the environment decides.
+
+    `lake` is a folder or `s3://bucket/prefix`; `home` holds the warehouse and Dagster's instance;
+    `dagster_home` wins for the instance where it is set; `approver` is the default of `approved_by`;
+    `rules` is the survey's configuration file; the intervals are in seconds.
+    """
+
+    lake: str
+    home: Path
+    dagster_home: str | None
+    home_is_default: bool
+    approver: str
+    rules: Path
+    sensor_interval: int
+    warehouse_memory: str
+
+
+def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that an environment gives. Raises `SettingsError`."""
+
+    def value(name: str, default: str) -> str:
+        return environment.get(name, "").strip() or default
+
+    home = value("ALUMNI_HOME", ".alumni")
+    lake = value("ALUMNI_LAKE", "lake")
+    return Settings(
+        lake=lake if "://" in lake else str(Path(lake).expanduser().absolute()),
+        home=Path(home).expanduser().absolute(),
+        dagster_home=value("DAGSTER_HOME", "") or None,
+        home_is_default=not environment.get("ALUMNI_HOME", "").strip(),
+        approver=value("ALUMNI_APPROVER", ""),
+        rules=Path(value("ALUMNI_SURVEY", str(DEFAULT_RULES))).expanduser().absolute(),
+        sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "5")),
+        warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
+    )
+
+
+def _seconds(name: str, text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 86_400:
+        raise SettingsError(f"{name} is {text!r}; it takes a whole number of seconds from 1 to 86400.")
+    return int(text)
+
+
+def _memory(name: str, text: str) -> str:
+    number, unit = text[:-2], text[-2:].upper()
+    if unit not in {"MB", "GB"} or not number.isdecimal() or int(number) == 0:
+        raise SettingsError(f"{name} is {text!r}; it takes an amount of memory such as 500MB or 4GB.")
+    return f"{number}{unit}"
+
+
+def prepare_lake(settings: Settings) -> None:
+    """Make the lake's folder on the very first start, when `home` does not exist yet.
+
+    Later, a folder that is missing is an error: it may be a disk that is not mounted.
+    """
+    if "://" in settings.lake or settings.home.exists():
+        return
+    (Path(settings.lake) / "raw").mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)

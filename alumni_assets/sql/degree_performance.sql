@@ -1,0 +1,12 @@
+-- Which college degree's graduates perform best?
+--
+-- alumni: how many hold the degree; mean_rating: their average performance rating, in full precision.
+--
+-- Reads: alumni. Order: best mean rating first, then by degree.
+SELECT
+    college_degree,
+    count(*) AS alumni,
+    avg(CAST(performance_rating AS double)) AS mean_rating
+FROM alumni
+GROUP BY college_degree
+ORDER BY mean_rating DESC, college_degree

@@ -1,0 +1,173 @@
+"""Intake: from an object under raw/ to a pinned copy and an entry in the register.
+
+Whatever happens under raw/ afterwards changes nothing: all later stages read the pinned copy.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alumni_assets import layout
+from alumni_assets.register import Register
+from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.stages.streaming import sha256_of
+from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.naming import upload_id
+from alumni_assets.survey.reading import detect
+from alumni_assets.survey.standing import (
+    Arrival,
+    Ingested,
+    Seen,
+    Status,
+    last_arrivals,
+    same_content,
+    standings,
+)
+from alumni_assets.survey_rules import LimitRules
+
+_COPIED_AT_ONCE = 4 << 20
+
+
+class UploadChangedError(Exception):
+    """The object under raw/ changed while it was read; the next pass takes it when it is complete."""
+
+
+class PinnedCopyError(Exception):
+    """The pinned copy of an upload is missing or is not what was pinned."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """An upload that has been pinned and entered in the register.
+
+    `is_new` is false when this key already had this content before.
+    """
+
+    seen: Seen
+    is_new: bool
+
+
+def pin(lake: Lake, register: Register, key: str, now: datetime) -> Arrived:
+    """Pin the object at `raw/<key>` and enter it in the register; `key` is the part after raw/.
+
+    `now` is in UTC. Doing it again changes nothing. Raises `UploadChangedError` when the object
+    changed on the way, and `LakeKeyError` when it is gone.
+    """
+    source = layout.RAW + key
+    before = lake.stat(source)
+    if before is None:
+        raise LakeKeyError(f"{lake.url(source)} is gone; put the file there again.")
+    facts = register.facts()
+    known = {seen.upload: seen.sha256 for seen in facts.seen.values() if seen.key == key}
+    with lake.local_copy(source) as path:
+        sha256 = sha256_of(path)
+        upload = _free_id(key, sha256, known)
+        size = _copy_once(lake, path, layout.pinned_key(upload), sha256)
+    after = lake.stat(source)
+    if after is not None and (after.etag, after.size) != (before.etag, before.size):
+        raise UploadChangedError(f"{lake.url(source)} changed while it was read.")
+    seen = register.enter_seen(Seen(upload, key, sha256, size, now))
+    last = last_arrivals(facts).get(key)
+    if last is None or (last.upload, last.etag, last.size) != (seen.upload, before.etag, size):
+        register.append_arrival(Arrival(key, 0, seen.upload, before.etag, size, now))
+    return Arrived(seen, is_new=seen.upload not in facts.ingested)
+
+
+def inspect(lake: Lake, seen: Seen, limits: LimitRules) -> FileFormat | UnreadableUploadError:
+    """The format of a pinned upload, or why it cannot be read."""
+    try:
+        with lake.local_copy(layout.pinned_key(seen.upload)) as path:
+            if path.stat().st_size != seen.size:
+                raise PinnedCopyError(
+                    f"The pinned copy of {seen.upload} has {path.stat().st_size:,} bytes instead of "
+                    f"{seen.size:,}. Restore {lake.url(layout.pinned_key(seen.upload))} from a backup."
+                )
+            return detect(seen.key, path, limits)
+    except LakeKeyError as error:
+        raise PinnedCopyError(
+            f"The pinned copy of {seen.upload} is gone. Restore it from a backup, or delete the upload's "
+            "entry in the register and upload the file again."
+        ) from error
+    except UnreadableUploadError as unreadable:
+        return unreadable
+
+
+def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | None:
+    """Whether an upload only repeats another; returns what to enter then.
+
+    Content equal to an upload that counts or waits, under another name, is a duplicate. Content equal
+    to one that was superseded revives that one. Content equal to a rejected or withdrawn one is judged
+    on its own: under its new name it may be acceptable, and a person decides about it anyway.
+    """
+    facts = register.facts()
+    stands = standings(facts)
+    for other in same_content(facts, seen.upload):
+        if not _is_before(facts.seen[other], seen):
+            continue
+        if stands[other].status is Status.SUPERSEDED:
+            original = facts.seen[other]
+            register.append_arrival(Arrival(original.key, 0, other, None, original.size, now))
+            return _duplicate(seen, other, now, f"The same content as {other}, which waits for approval again.")
+        if stands[other].counts or stands[other].waits or stands[other].status is Status.APPROVED:
+            return _duplicate(seen, other, now, f"The same content as {other}; it changes nothing.")
+    return None
+
+
+def is_stored(lake: Lake, ingested: Ingested) -> bool:
+    """Whether the tables that an upload was judged into are in the lake."""
+    if ingested.outcome != Status.VALIDATED:
+        return True
+    keys = (layout.valid_key(ingested.upload), layout.invalid_key(ingested.upload))
+    return all(lake.stat(key) is not None for key in keys)
+
+
+def preview_of_format(file_format: FileFormat) -> Mapping[str, str]:
+    """What was found out about a file, for people."""
+    names = {"windows-1252": "Windows-1252", "utf-8": "UTF-8"}
+    delimiters = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+    if file_format.kind == "workbook":
+        return {"kind": "workbook, first sheet"}
+    return {
+        "kind": "text" + (", compressed" if file_format.compressed else ""),
+        "encoding": names.get(file_format.encoding, file_format.encoding.upper())
+        + (" with byte-order mark" if file_format.byte_order_mark else ""),
+        "delimiter": delimiters[file_format.delimiter],
+    }
+
+
+def utc_now() -> datetime:
+    """Now in UTC, without zone: the register's times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _copy_once(lake: Lake, source: Path, target: str, sha256: str) -> int:
+    """Copy a file into the lake unless it is there already, and make sure that it is the file hashed."""
+    existing = lake.stat(target)
+    if existing is not None:
+        return existing.size
+    with lake.writing(target) as copy:
+        with source.open("rb") as reader, copy.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, _COPIED_AT_ONCE)
+        if sha256_of(copy) != sha256:
+            raise UploadChangedError("The file changed while it was copied.")
+        return copy.stat().st_size
+
+
+def _duplicate(seen: Seen, other: str, now: datetime, reason: str) -> Ingested:
+    return Ingested(seen.upload, Status.DUPLICATE, now, reason=reason, duplicate_of=other)
+
+
+def _is_before(one: Seen, other: Seen) -> bool:
+    return (one.received_at, one.upload) < (other.received_at, other.upload)
+
+
+def _free_id(key: str, sha256: str, known: Mapping[str, str]) -> str:
+    """Eight digits of the hash, and more where they are taken by other content under the same key."""
+    for digits in (8, 16, 64):
+        upload = upload_id(key, sha256, digits)
+        if known.get(upload, sha256) == sha256:
+            return upload
+    raise AssertionError("two contents with one SHA-256")

@@ -1,0 +1,106 @@
+"""Validation of one upload: reads the pinned copy once, and stores its valid and its invalid rows.
+
+How a row is judged is in `survey/validation.py`.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alumni_assets import layout
+from alumni_assets.contract import INVALID_SCHEMA, VALID_SCHEMA, Contract
+from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.stages.streaming import TableSink, ordered_map, sha256_of
+from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.reading import NumberedPart, numbered_parts
+from alumni_assets.survey.standing import Seen
+from alumni_assets.survey.validation import invalid_rows, judge, valid_rows
+
+Progress = Callable[[int, float], None]
+_SAMPLED = 10
+
+
+@dataclass
+class Validated:
+    """What validation of an upload gave.
+
+    `reasons` counts problems by `(column header, code)`; `sample` has the first invalid rows and
+    `preview` the first valid ones, as dictionaries with personal data in them.
+    """
+
+    rows: int = 0
+    valid: int = 0
+    invalid: int = 0
+    seconds: float = 0.0
+    content: str = ""
+    invalid_content: str = ""
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sample: list[dict[str, object]] = field(default_factory=list)
+    preview: list[dict[str, object]] = field(default_factory=list)
+
+
+def upload_day(seen: Seen, contract: Contract) -> date:
+    """The day on which an upload was first seen, in the survey's time zone."""
+    zone = ZoneInfo(contract.rules.time_zone)
+    return seen.received_at.replace(tzinfo=UTC).astimezone(zone).date()
+
+
+def validate_upload(
+    lake: Lake, seen: Seen, file_format: FileFormat, contract: Contract, progress: Progress
+) -> Validated:
+    """Judge every row of a pinned upload and store both tables; a rerun stores the same again.
+
+    `progress` is told the rows so far and the seconds since the start. Raises
+    `UnreadableUploadError` when the file proves unreadable further down or has no rows; then
+    nothing is stored.
+    """
+    judged_by = judge(contract, upload_day(seen, contract))
+
+    def tables_of(part: NumberedPart) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        judged = judged_by(part())
+        return valid_rows(judged, seen.upload, contract), invalid_rows(judged, seen.upload)
+
+    started, result = time.monotonic(), Validated()
+    with ExitStack() as stack:
+        path = stack.enter_context(lake.local_copy(layout.pinned_key(seen.upload)))
+        valid_path = stack.enter_context(lake.writing(layout.valid_key(seen.upload)))
+        invalid_path = stack.enter_context(lake.writing(layout.invalid_key(seen.upload)))
+        with TableSink(valid_path, VALID_SCHEMA) as valid, TableSink(invalid_path, INVALID_SCHEMA) as invalid:
+            parts = numbered_parts(path, file_format, contract.rules.limits)
+            for good, bad in ordered_map(tables_of, parts):
+                valid.write(good)
+                invalid.write(bad)
+                _count(result, good, bad)
+                progress(result.rows, time.monotonic() - started)
+        if result.rows == 0:
+            raise UnreadableUploadError(
+                "no_rows", "The file has a header but no rows below it. Export the answers again."
+            )
+        result.content, result.invalid_content = sha256_of(valid_path), sha256_of(invalid_path)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _count(result: Validated, good: pa.RecordBatch, bad: pa.RecordBatch) -> None:
+    result.valid += good.num_rows
+    result.invalid += bad.num_rows
+    result.rows = result.valid + result.invalid
+    result.preview += good.slice(0, _SAMPLED - len(result.preview)).to_pylist()
+    result.sample += bad.slice(0, _SAMPLED - len(result.sample)).to_pylist()
+    if bad.num_rows:
+        result.reasons.update(_reasons(bad))
+
+
+def _reasons(bad: pa.RecordBatch) -> Counter[tuple[str, str]]:
+    problems = pc.list_flatten(bad["problems"])
+    names = {"column": pc.struct_field(problems, "column"), "code": pc.struct_field(problems, "code")}
+    counts = pa.table(names).group_by(["column", "code"]).aggregate([([], "count_all")])
+    return Counter({(row["column"], row["code"]): row["count_all"] for row in counts.to_pylist()})

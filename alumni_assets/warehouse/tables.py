@@ -1,0 +1,343 @@
+"""The tables of the warehouse as data: names, columns, types and descriptions, and how they are created.
+
+Users see the tables of `TABLES`, under these names, in `published/`. The schema `pipeline` beside them is the
+pipeline's own bookkeeping: which uploads are merged, and which tables changed since the last publication.
+What goes into the tables is in `merging.py` and `answers.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from alumni_assets import contract
+
+# The name under which the warehouse's file is attached to every connection.
+DATABASE = "warehouse"
+
+_SQL_TYPES: dict[pa.DataType, str] = {
+    pa.int8(): "TINYINT",
+    pa.int64(): "BIGINT",
+    pa.string(): "VARCHAR",
+    contract.TIMESTAMP: "TIMESTAMP",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table; `type` is its DuckDB type."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table that users see."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+    @property
+    def column_list(self) -> str:
+        """The column names as SQL."""
+        return ", ".join(column.name for column in self.columns)
+
+    @property
+    def definitions(self) -> str:
+        """The columns with their types as SQL."""
+        return ", ".join(f"{column.name} {column.type}" for column in self.columns)
+
+
+class TableLayoutError(Exception):
+    """A table has other columns than this version of the project gives it."""
+
+
+def _survey_column(name: str) -> Column:
+    """A column of the survey, typed; its name and description are the contract's."""
+    return Column(name, _SQL_TYPES[contract.BY_NAME[name].type], contract.BY_NAME[name].description)
+
+
+def _survey_text_column(name: str) -> Column:
+    return Column(name, "VARCHAR", f"{contract.BY_NAME[name].header}, as it came.")
+
+
+def _lineage_column(name: str) -> Column:
+    return Column(name, _SQL_TYPES[contract.TRANSFORMED_SCHEMA.field(name).type], contract.LINEAGE[name])
+
+
+def _counted(name: str, description: str) -> Column:
+    return Column(name, "BIGINT", description)
+
+
+_SURVEY_ROW = tuple(_survey_column(name) for name in contract.NAMES) + tuple(
+    _lineage_column(name) for name in contract.LINEAGE
+)
+_MEAN_RATING = Column("mean_rating", "DOUBLE", "The average of their performance ratings, in full precision.")
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "alumni",
+            "One row for each alumnus: the newest answer that counts.",
+            _SURVEY_ROW,
+        ),
+        Table(
+            "survey_responses",
+            "Every transformed row that counts, older answers of the same alumnus included.",
+            _SURVEY_ROW,
+        ),
+        Table(
+            "quarantine",
+            "Every row that was set aside, as it came, and why.",
+            (
+                _lineage_column("upload"),
+                _lineage_column("source_row"),
+                Column("status", "VARCHAR", "Where the row stands: open while it waits for a correction."),
+                Column(
+                    "reason_codes",
+                    "VARCHAR",
+                    "The reasons as column:code, separated by a comma and a space; "
+                    "a reason that concerns the whole row has no column.",
+                ),
+                Column("problems", "VARCHAR", "The same reasons as sentences, one on each line."),
+                *(_survey_text_column(name) for name in contract.NAMES),
+                Column(
+                    "other_columns",
+                    "VARCHAR",
+                    "Cells of columns that the survey does not have, as a JSON object; null without any.",
+                ),
+            ),
+        ),
+        Table(
+            "uploads",
+            "Every upload and where it stands.",
+            (
+                Column("upload", "VARCHAR", "The upload's id: its name and the first digits of its hash."),
+                Column("key", "VARCHAR", "The name under which it was uploaded, below raw/."),
+                Column("sha256", "VARCHAR", "The SHA-256 of its content, in hexadecimal digits."),
+                Column("size_bytes", "BIGINT", "Its size in bytes."),
+                Column("received_at", "TIMESTAMP", contract.LINEAGE["received_at"]),
+                Column("status", "VARCHAR", "Where it stands."),
+                _counted("row_count", "Its rows that are not blank; null if it could not be read."),
+                _counted("valid", "Its rows that passed the validation."),
+                _counted("invalid", "Its rows that were set aside: see quarantine."),
+                _counted("transformed", "Its rows that were transformed; null until it is approved."),
+                _counted("exact_duplicates", "Its valid rows that were dropped as they repeat an earlier one."),
+                Column("reason", "VARCHAR", "Why it was rejected, withdrawn or left aside; null otherwise."),
+                Column("approved_by", "VARCHAR", "Who approved its transformation, by their own account."),
+                Column("approved_at", "TIMESTAMP", "When it was approved, in UTC."),
+            ),
+        ),
+        Table(
+            "degree_performance",
+            "Which college degree's graduates perform best? Best mean rating first.",
+            (
+                _survey_column("college_degree"),
+                _counted("alumni", "How many alumni hold the degree."),
+                _MEAN_RATING,
+            ),
+        ),
+        Table(
+            "campus_excellence",
+            "Which campus produces the most excellent employees? Most of them first.",
+            (
+                _survey_column("dmc_campus"),
+                _counted("alumni", "How many alumni graduated from the campus."),
+                _counted("excellent", "How many of them are rated 5."),
+                Column("excellent_share", "DOUBLE", "excellent divided by alumni: 0 to 1."),
+            ),
+        ),
+        Table(
+            "department_employment",
+            "Which department employs the most alumni, and how are they rated? Most alumni first.",
+            (
+                _survey_column("department"),
+                _counted("alumni", "How many alumni work in the department."),
+                _MEAN_RATING,
+            ),
+        ),
+        Table(
+            "job_roles",
+            "What are the top job roles? Most alumni first.",
+            (_survey_column("job_role"), _counted("alumni", "How many alumni have the role.")),
+        ),
+        Table(
+            "top_employees",
+            "The top 100 employees of each department: best rating first, then by name and employee_id.",
+            (
+                _survey_column("department"),
+                Column("rank", "BIGINT", "The place within the department, from 1; no place is shared."),
+                *(
+                    _survey_column(name)
+                    for name in (
+                        "employee_id",
+                        "employee_name",
+                        "job_role",
+                        "college_degree",
+                        "email",
+                        "phone_number",
+                        "dmc_campus",
+                        "performance_rating",
+                    )
+                ),
+            ),
+        ),
+        Table(
+            "publication",
+            "Which publication this is: one row.",
+            (
+                Column("generation", "BIGINT", "The publication's number: one more each time."),
+                Column("published_at", "TIMESTAMP", "When it was made, in UTC."),
+            ),
+        ),
+    )
+}
+
+_BOOKKEEPING = """
+CREATE SCHEMA pipeline;
+CREATE TABLE pipeline.merged_uploads (upload VARCHAR, version VARCHAR);
+CREATE TABLE pipeline.quarantined_uploads (upload VARCHAR, version VARCHAR, status VARCHAR);
+CREATE TABLE pipeline.unpublished (table_name VARCHAR)
+"""
+
+
+def create_missing_tables(connection: DuckDBPyConnection) -> None:
+    """Create the tables that are not there; a new table counts as changed.
+
+    Raises TableLayoutError when a table that is there has other columns than it should.
+    """
+    present = _present_layouts(connection)
+    if "pipeline" not in _schemas(connection):
+        connection.execute(_BOOKKEEPING)
+    for table in TABLES.values():
+        if table.name not in present:
+            connection.execute(f"CREATE TABLE {table.name} ({table.definitions})")
+            mark_changed(connection, table.name)
+        elif present[table.name] != _layout(table):
+            raise TableLayoutError(f"the table {table.name} has other columns than this version gives it")
+
+
+def describe_tables(connection: DuckDBPyConnection, tables: Iterable[Table] = TABLES.values()) -> bool:
+    """Bring the comments on tables and columns up to date; returns whether any changed."""
+    comments = _present_comments(connection)
+    changed = False
+    for table in tables:
+        wanted = {None: table.description} | {column.name: column.description for column in table.columns}
+        for column, description in wanted.items():
+            if comments.get((table.name, column)) == description:
+                continue
+            target = f"TABLE {table.name}" if column is None else f"COLUMN {table.name}.{column}"
+            connection.execute(f"COMMENT ON {target} IS {_text_literal(description)}")
+            changed = True
+    return changed
+
+
+def mark_changed(connection: DuckDBPyConnection, table: str) -> None:
+    """Remember that a table's content differs from what is published."""
+    connection.execute(
+        """
+        INSERT INTO pipeline.unpublished
+        SELECT $1 WHERE $1 NOT IN (SELECT table_name FROM pipeline.unpublished)
+        """,
+        [table],
+    )
+
+
+def unpublished_tables(connection: DuckDBPyConnection) -> set[str]:
+    """The tables that changed since the last publication that was finished."""
+    return {name for (name,) in connection.execute("SELECT table_name FROM pipeline.unpublished").fetchall()}
+
+
+def mark_all_published(connection: DuckDBPyConnection) -> None:
+    """Forget the changes: what is published is what is here."""
+    connection.execute("DELETE FROM pipeline.unpublished")
+
+
+def replace_content(connection: DuckDBPyConnection, name: str, source: str) -> bool:
+    """Make a table hold the rows of a query, in their order; returns whether its content changed.
+
+    `source` is a SELECT that gives the table's columns, in any order. A table that already holds the same
+    rows is left alone, so that nothing is published anew for it. This reads and writes the whole table.
+    """
+    table = TABLES[name]
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE incoming ({table.definitions})")
+    connection.execute(f"INSERT INTO incoming BY NAME {source}")
+    changed = _differs(connection, "incoming", name)
+    if changed:
+        connection.execute(f"DELETE FROM {name}")
+        connection.execute(f"INSERT INTO {name} SELECT {table.column_list} FROM incoming")
+        mark_changed(connection, name)
+    connection.execute("DROP TABLE incoming")
+    return changed
+
+
+def count_rows(connection: DuckDBPyConnection, name: str) -> int:
+    """How many rows a table of `TABLES` has; free of cost."""
+    return only_count(connection.execute(f"SELECT count(*) FROM {name}"))
+
+
+def only_count(result: DuckDBPyConnection) -> int:
+    """The one number that a count, an INSERT or a DELETE gives."""
+    # All rows are fetched, the one that there is: DuckDB lets nothing be registered while a result is unfinished.
+    ((count,),) = result.fetchall()
+    return int(count)
+
+
+def _differs(connection: DuckDBPyConnection, left: str, right: str) -> bool:
+    """Whether two tables of the same columns hold different rows; the order of rows does not count."""
+    differing = f"""
+        SELECT count(*) FROM (
+            (FROM {left} EXCEPT ALL FROM {right}) UNION ALL (FROM {right} EXCEPT ALL FROM {left})
+        )
+    """
+    return only_count(connection.execute(differing)) > 0
+
+
+def _layout(table: Table) -> list[tuple[str, str]]:
+    return [(column.name, column.type) for column in table.columns]
+
+
+def _present_layouts(connection: DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
+    rows = connection.execute(
+        """
+        SELECT table_name, column_name, data_type
+        FROM duckdb_columns()
+        WHERE database_name = $1 AND schema_name = 'main'
+        ORDER BY table_name, column_index
+        """,
+        [DATABASE],
+    ).fetchall()
+    layouts: dict[str, list[tuple[str, str]]] = {}
+    for table, column, sql_type in rows:
+        layouts.setdefault(table, []).append((column, sql_type))
+    return layouts
+
+
+def _present_comments(connection: DuckDBPyConnection) -> dict[tuple[str, str | None], str | None]:
+    """The comment on each table (column None) and on each column."""
+    rows = connection.execute(
+        """
+        SELECT table_name, NULL, comment FROM duckdb_tables()
+        WHERE database_name = $1 AND schema_name = 'main'
+        UNION ALL
+        SELECT table_name, column_name, comment FROM duckdb_columns()
+        WHERE database_name = $1 AND schema_name = 'main'
+        """,
+        [DATABASE],
+    ).fetchall()
+    return {(table, column): comment for table, column, comment in rows}
+
+
+def _schemas(connection: DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = $1", [DATABASE])
+    return {name for (name,) in rows.fetchall()}
+
+
+def _text_literal(text: str) -> str:
+    """A text constant as SQL, for COMMENT, which takes no parameters."""
+    return "'" + text.replace("'", "''") + "'"
