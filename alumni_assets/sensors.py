@@ -25,7 +25,7 @@ from alumni_assets.contract import Contract
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
 from alumni_assets.resources.lake import LakeResource
-from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.lake_interface import Lake, LakeError
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import approval
 from alumni_assets.survey_rules import SurveyRules
@@ -110,14 +110,25 @@ def find_new(lake: Lake, register: Register, contract: Contract, instance: Dagst
         return intake_plan.Plan()
     known = intake_plan.known_objects(register.facts())
     register.remember(known)
+    complete = [
+        entry for entry in intake_plan.unknown_objects(listing, known) if not _is_being_written(lake, entry.key)
+    ]
     return intake_plan.plan(
-        intake_plan.unknown_objects(listing, known),
+        complete,
         in_flight(instance),
         register.attempts(),
         contract.rules.limits.attempts,
         MOST_UPLOADS,
         intake_plan.quiet_before(datetime.now(UTC), contract.rules.uploads.settle_seconds),
     )
+
+
+def _is_being_written(lake: Lake, key: str) -> bool:
+    """A file that cannot be looked at is for its run to fail on, which is counted; it holds up no other."""
+    try:
+        return lake.is_being_written(key)
+    except LakeError:
+        return False
 
 
 def find_forgotten(lake: Lake, register: Register, instance: DagsterInstance) -> list[str]:

@@ -153,6 +153,10 @@ class BucketLake(Lake):
     def url(self, key: str) -> str:
         return f"s3://{self._bucket}/{self._root}{key}"
 
+    def is_being_written(self, key: str) -> bool:
+        """Never: an object appears in a bucket when it is complete."""
+        return False
+
     def sweep(self) -> int:
         return sweep_scratch(self._spool)
 

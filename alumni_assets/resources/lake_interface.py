@@ -110,6 +110,10 @@ class Lake(ABC):
         """Where the object is, for people: an absolute path, or `s3://bucket/prefix/key`."""
 
     @abstractmethod
+    def is_being_written(self, key: str) -> bool:
+        """Whether a program on this machine has the object open for writing, as far as that can be known."""
+
+    @abstractmethod
     def sweep(self) -> int:
         """Remove what writers that were killed left behind, once it is a day old; returns how many."""
 
