@@ -1,0 +1,46 @@
+# Two commands for a fresh machine: `make demo` and `make test`. The rest is for work on the project.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test fast lint format lock docs clean
+
+demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
+	@$(BIN)/python -m alumni_assets.demo
+
+test: $(STAMP)  ## All tests
+	$(BIN)/python -m pytest
+
+fast: $(STAMP)  ## The tests that need no server, no browser and no minute
+	$(BIN)/python -m pytest -m "not server and not browser and not slow"
+
+lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/dg check defs
+
+format: $(STAMP)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(STAMP)  ## Write docs/contract.md anew from the contract
+	$(BIN)/python -m alumni_assets.contract_page docs/contract.md
+
+lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-strip-extras --upgrade --quiet \
+	  --custom-compile-command "make lock" --output-file requirements.lock
+
+clean:  ## Remove the environment and the demonstration's state
+	rm -rf $(VENV) .demo
+
+# The stamp names what was installed, so that a changed lock file installs anew.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

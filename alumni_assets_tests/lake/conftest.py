@@ -1,0 +1,142 @@
+"""The same lake twice: in a folder, and in a bucket of an S3 server on this machine, over HTTP.
+
+Both come with ways to do behind the lake's back what people and programs do to a folder or a bucket.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from alumni_assets.resources.lake import FolderLake, Lake, open_lake
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ACCESS_KEY, SECRET_KEY = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG"
+PREFIX = "surveys/alumni lake"
+
+
+class Place(ABC):
+    """Where a lake is. `spool` holds what is not yet complete."""
+
+    lake: Lake
+    location: str
+    spool: Path
+
+    @abstractmethod
+    def plant(self, key: str, data: bytes) -> None:
+        """Put an object there without the lake."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Take the whole place away."""
+
+
+class FolderPlace(Place):
+    def __init__(self, root: Path) -> None:
+        root.mkdir()
+        self.root = root
+        self.location = str(root)
+        self.spool = root / ".incoming"
+        self.lake = FolderLake(root)
+
+    def plant(self, key: str, data: bytes) -> None:
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def remove(self) -> None:
+        self.root.rename(self.root.with_name("unmounted"))
+
+
+class BucketPlace(Place):
+    def __init__(self, client: "S3Client", spool: Path, prefix: str = PREFIX) -> None:
+        self.client = client
+        self.bucket = f"lake-{uuid4().hex[:12]}"
+        self.prefix = f"{prefix}/" if prefix else ""
+        self.spool = spool
+        client.create_bucket(Bucket=self.bucket)
+        self.location = f"s3://{self.bucket}/{prefix}"
+        self.lake = open_lake(self.location, lambda: client, spool)
+
+    def plant(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data)
+
+    def names(self) -> list[str]:
+        """Everything in the bucket, by its full name."""
+        return [item["Key"] for item in self.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+    def remove(self) -> None:
+        for name in self.names():
+            self.client.delete_object(Bucket=self.bucket, Key=name)
+        self.client.delete_bucket(Bucket=self.bucket)
+
+
+def set_aws(environment: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Set an endpoint and made-up credentials, so that nothing of the machine's own AWS settings counts."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        environment.delenv(name)
+    environment.setenv("AWS_ENDPOINT_URL", endpoint)
+    environment.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    environment.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    environment.setenv("AWS_CONFIG_FILE", os.devnull)
+    environment.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture(autouse=True)
+def aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here can reach AWS, whatever it forgets."""
+    set_aws(monkeypatch, "http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server of moto's."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_server: str) -> "S3Client":
+    """A client of that server, made once because that takes its time."""
+    from dagster_aws.s3 import S3Resource
+
+    with pytest.MonkeyPatch.context() as environment:
+        set_aws(environment, s3_server)
+        client: S3Client = S3Resource().get_client()
+    return client
+
+
+@pytest.fixture
+def bucket_place(s3_server: str, s3_client: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BucketPlace:
+    set_aws(monkeypatch, s3_server)
+    return BucketPlace(s3_client, tmp_path / "spool")
+
+
+@pytest.fixture
+def folder_place(tmp_path: Path) -> FolderPlace:
+    return FolderPlace(tmp_path / "lake")
+
+
+@pytest.fixture(params=["folder_place", "bucket_place"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A place of either kind."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def lake(place: Place) -> Lake:
+    return place.lake
