@@ -1,18 +1,16 @@
 """THE survey contract, as data: columns, types, rules, reasons and descriptions.
 
-Everything that needs to know what a survey row is derives from here: the pandera schemas, the
-typed tables, the column descriptions in Dagster and DuckDB, `docs/contract.md` and the sample
-generator. This module is plain data and imports neither pandera nor pandas (they are slow to
-import). How a rule is judged is in `survey/rules.py`; the vocabularies and thresholds are in
-`survey.yaml`.
+Everything that needs to know what a survey row is derives from here: the pandera schemas, the typed tables, the
+column descriptions in Dagster and DuckDB, `docs/contract.md` and the sample generator. This module is plain data
+and imports neither Arrow nor pandas nor pandera (they are slow to import); `contract_arrow.py` has the tables as
+Arrow schemas. How a rule is judged is in `survey/rules.py`; the vocabularies and thresholds are in `survey.yaml`.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-
-import pyarrow as pa
+from typing import Literal
 
 from alumni_assets.survey_rules import SurveyRules, default_rules
 
@@ -56,6 +54,9 @@ REASONS: dict[Code, str] = {
 }
 
 
+ColumnType = Literal["int64", "string", "int8", "timestamp[us]"]
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of the survey.
@@ -67,7 +68,7 @@ class Column:
 
     name: str
     header: str
-    type: pa.DataType
+    type: ColumnType
     description: str
     rule: str
     codes: tuple[Code, ...]
@@ -76,13 +77,11 @@ class Column:
     example: str = ""
 
 
-TIMESTAMP = pa.timestamp("us")
-
 COLUMNS: tuple[Column, ...] = (
     Column(
         "employee_id",
         "Employee_ID",
-        pa.int64(),
+        "int64",
         "The alumnus' employee id: one alumnus, one id.",
         "Digits, at most 18; leading zeros and a spreadsheet's .0 do not count.",
         (Code.NOT_AN_ID,),
@@ -91,7 +90,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "employee_name",
         "Employee_Name",
-        pa.string(),
+        "string",
         "Full name, without titles and suffixes once transformed.",
         "Letters must remain once titles and suffixes are gone.",
         (Code.NO_NAME,),
@@ -101,7 +100,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "college_degree",
         "College_Degree",
-        pa.string(),
+        "string",
         "The degree with which the alumnus graduated.",
         "One of the listed degrees, in any case.",
         (Code.NOT_IN_LIST,),
@@ -110,7 +109,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "department",
         "Department",
-        pa.string(),
+        "string",
         "The department in which the alumnus works.",
         "One of the listed departments, in any case.",
         (Code.NOT_IN_LIST,),
@@ -119,7 +118,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "job_role",
         "Job_Role",
-        pa.string(),
+        "string",
         "The alumnus' job role.",
         "Any text; known roles get their usual spelling.",
         (),
@@ -128,7 +127,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "dmc_campus",
         "DMC_Campus",
-        pa.string(),
+        "string",
         "The campus from which the alumnus graduated.",
         "One of the listed campuses, in any case.",
         (Code.NOT_IN_LIST,),
@@ -137,7 +136,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "email",
         "Email",
-        pa.string(),
+        "string",
         "E-mail address; the domain in lower case once transformed.",
         "A plausible address: something, @, a domain with a dot.",
         (Code.NOT_AN_EMAIL,),
@@ -147,7 +146,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "phone_number",
         "Phone_Number",
-        pa.string(),
+        "string",
         "Phone number, as +63 9577284792 once transformed.",
         "A Philippine mobile number in any usual spelling, or a valid international number with +.",
         (Code.NOT_A_PHONE_NUMBER,),
@@ -157,7 +156,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "performance_rating",
         "Performance_Rating",
-        pa.int8(),
+        "int8",
         "The employer's rating of the alumnus, from 1 (lowest) to 5 (excellent).",
         "A whole number from 1 to 5.",
         (Code.NOT_A_RATING,),
@@ -166,7 +165,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "submission_date",
         "Submission Date",
-        TIMESTAMP,
+        "timestamp[us]",
         "When the answer was given, in the survey's time zone (Asia/Manila).",
         "An ISO date or date-time, or a date as Google Sheets exports it; not after the day of upload.",
         (Code.NOT_A_DATE, Code.DATE_IN_FUTURE),
@@ -195,27 +194,16 @@ LINEAGE: dict[str, str] = {
     "received_at": "When the upload was first seen, in UTC.",
 }
 
-PROBLEM_TYPE = pa.struct(
-    [
-        pa.field("code", pa.string()),
-        pa.field("column", pa.string()),
-        pa.field("value", pa.string()),
-        pa.field("message", pa.string()),
-        pa.field("suggestion", pa.string()),
-    ]
-)
-
-VALID_SCHEMA = pa.schema(
-    [pa.field(column.name, column.type) for column in COLUMNS]
-    + [pa.field("upload", pa.string()), pa.field("source_row", pa.int64())]
-)
-
-TRANSFORMED_SCHEMA = VALID_SCHEMA.append(pa.field("received_at", TIMESTAMP))
-
-INVALID_SCHEMA = pa.schema(
-    [pa.field("upload", pa.string()), pa.field("source_row", pa.int64())]
-    + [pa.field(column.name, pa.string()) for column in COLUMNS]
-    + [pa.field("other_columns", pa.string()), pa.field("problems", pa.list_(PROBLEM_TYPE))]
+# The stored tables of one upload: column names and Arrow types; `contract_arrow.py` has them as Arrow schemas.
+VALID_COLUMNS: dict[str, str] = {column.name: str(column.type) for column in COLUMNS} | {
+    "upload": "string",
+    "source_row": "int64",
+}
+TRANSFORMED_COLUMNS: dict[str, str] = VALID_COLUMNS | {"received_at": "timestamp[us]"}
+INVALID_COLUMNS: dict[str, str] = (
+    {"upload": "string", "source_row": "int64"}
+    | {column.name: "string" for column in COLUMNS}
+    | {"other_columns": "string", "problems": "list of problems"}
 )
 
 
@@ -228,7 +216,8 @@ class Contract:
     @property
     def hash(self) -> str:
         """16 hex digits that change whenever a row might be judged or transformed differently."""
-        judged_by = self.rules.model_dump(mode="json", exclude={"checks", "approval", "uploads"})
+        others = dict.fromkeys(("checks", "approval", "uploads", "notifications"), True)
+        judged_by = self.rules.model_dump(mode="json", exclude={**others, "limits": {"attempts"}})
         text = json.dumps({"version": VERSION, "rules": judged_by}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

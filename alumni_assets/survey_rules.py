@@ -4,9 +4,12 @@ Only the shape, the defaults' location and the error messages live here. What th
 `survey/`; which columns exist is in `contract.py`; where the file is found is in `settings.py`.
 """
 
+import re
+import unicodedata
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -20,12 +23,26 @@ class SurveyRulesError(ValueError):
 
 
 def _unique_words(words: tuple[str, ...]) -> tuple[str, ...]:
-    stripped = tuple(" ".join(word.split()) for word in words)
-    if any(not word for word in stripped):
+    tidied = tuple(unicodedata.normalize("NFC", " ".join(word.split())) for word in words)
+    if any(not word for word in tidied):
         raise ValueError("has an empty entry")
-    if len({word.casefold() for word in stripped}) != len(stripped):
-        raise ValueError("has the same entry twice (case does not count)")
-    return stripped
+    doubled = sorted(word for word in tidied if [other.casefold() for other in tidied].count(word.casefold()) > 1)
+    if doubled:
+        raise ValueError(f"has the same entry twice (case does not count): {', '.join(doubled)}")
+    return tidied
+
+
+def _lettered_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not any(letter.isalpha() for letter in word) for word in words):
+        raise ValueError("has an entry without a letter")
+    return words
+
+
+def _domain_labels(replaced: dict[str, str]) -> dict[str, str]:
+    for label in (*replaced, *replaced.values()):
+        if not re.fullmatch(r"[^\W_]([\w-]*[^\W_])?", label):
+            raise ValueError(f"{label!r} is not a part of a domain, such as gmail")
+    return {old.lower(): new.lower() for old, new in replaced.items()}
 
 
 def _known_time_zone(name: str) -> str:
@@ -38,7 +55,10 @@ def _known_time_zone(name: str) -> str:
 
 Words = Annotated[tuple[str, ...], AfterValidator(_unique_words)]
 NonEmptyWords = Annotated[Words, Field(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+LetteredWords = Annotated[Words, AfterValidator(_lettered_words)]
+# Strict: `yes` is no share and "3" is no number.
+Number = Annotated[int, Field(strict=True)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 class _Section(BaseModel):
@@ -56,9 +76,9 @@ class Vocabularies(_Section):
 class NameRules(_Section):
     """Titles, suffixes and numerals in names."""
 
-    honorifics: Words
-    suffixes: Words
-    numerals: Words
+    honorifics: LetteredWords
+    suffixes: LetteredWords
+    numerals: LetteredWords
 
 
 class JobRoleRules(_Section):
@@ -71,16 +91,15 @@ class JobRoleRules(_Section):
 class EmailRules(_Section):
     """Domain labels to replace."""
 
-    replace_domain_labels: dict[str, str]
+    replace_domain_labels: Annotated[dict[str, str], AfterValidator(_domain_labels)]
 
 
 class PhoneRules(_Section):
-    """The country of numbers that carry no country code."""
+    """The mobile numbers of the country whose numbers carry no country code."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     country_code: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}$")]
     mobile_prefix: Annotated[str, Field(pattern=r"^[0-9]{0,4}$")]
-    mobile_digits: Annotated[int, Field(ge=4, le=14)]
+    mobile_digits: Annotated[Number, Field(ge=4, le=14)]
 
 
 class DateRules(_Section):
@@ -98,24 +117,31 @@ class CheckRules(_Section):
 class ApprovalRules(_Section):
     """The auto-approve policy."""
 
-    auto: bool
+    auto: Annotated[bool, Field(strict=True)]
     max_invalid_share: Share
 
 
 class LimitRules(_Section):
     """Bounds on what an upload may cost."""
 
-    field_characters: Annotated[int, Field(ge=100, le=1_000_000)]
-    columns: Annotated[int, Field(ge=10, le=10_000)]
-    decompressed_megabytes: Annotated[int, Field(ge=1)]
-    workbook_megabytes: Annotated[int, Field(ge=1, le=4096)]
-    attempts: Annotated[int, Field(ge=1, le=20)]
+    field_characters: Annotated[Number, Field(ge=100, le=1_000_000)]
+    columns: Annotated[Number, Field(ge=10, le=10_000)]
+    decompressed_megabytes: Annotated[Number, Field(ge=1)]
+    workbook_megabytes: Annotated[Number, Field(ge=1, le=4096)]
+    attempts: Annotated[Number, Field(ge=1, le=20)]
 
 
 class UploadRules(_Section):
     """When an upload in a folder is complete."""
 
-    settle_seconds: Annotated[float, Field(ge=0, le=3600)]
+    settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600)]
+
+
+class NotificationRules(_Section):
+    """From how many rows on people are told of them."""
+
+    new_valid_rows: Annotated[Number, Field(ge=1)] = 1
+    open_invalid_rows: Annotated[Number, Field(ge=1)] = 1
 
 
 class SurveyRules(_Section):
@@ -132,6 +158,7 @@ class SurveyRules(_Section):
     approval: ApprovalRules
     limits: LimitRules
     uploads: UploadRules
+    notifications: NotificationRules = NotificationRules()
 
 
 def load_rules(path: Path) -> SurveyRules:
@@ -140,7 +167,7 @@ def load_rules(path: Path) -> SurveyRules:
     Raises `SurveyRulesError` naming the file and every mistake in it.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError as error:
         raise SurveyRulesError(f"The survey configuration {path} does not exist.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -151,7 +178,7 @@ def load_rules(path: Path) -> SurveyRules:
         return SurveyRules.model_validate(data)
     except ValidationError as error:
         mistakes = "\n".join(
-            f"  {'.'.join(str(part) for part in mistake['loc'])}: {_sentence(mistake['msg'])}"
+            f"  {'.'.join(str(part) for part in mistake['loc'])}: {_sentence(mistake['type'], mistake['msg'])}"
             for mistake in error.errors()
         )
         raise SurveyRulesError(f"The survey configuration {path} has mistakes:\n{mistakes}") from error
@@ -163,8 +190,32 @@ def default_rules() -> SurveyRules:
     return load_rules(DEFAULT_RULES)
 
 
-def _sentence(message: str) -> str:
-    return {
-        "Field required": "is missing",
-        "Extra inputs are not permitted": "is not a setting of this pipeline",
-    }.get(message, message.removeprefix("Value error, "))
+class _Loader(yaml.SafeLoader):
+    """YAML of which a setting given twice is a mistake; by itself YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        names = [name.value for name, _ in node.value]
+        for place, (name, _) in enumerate(node.value):
+            if name.value in names[:place]:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{name.value} is given twice", problem_mark=name.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_SENTENCES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a setting of this pipeline",
+    "tuple_type": "should be a list",
+    "too_short": "should not be empty",
+    "model_type": "should be a group of settings",
+    "dict_type": "should be pairs, such as example: gmail",
+    "string_type": "should be text; write it in quotation marks",
+    "bool_type": "should be true or false",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+}
+
+
+def _sentence(kind: str, message: str) -> str:
+    return _SENTENCES.get(kind, message.removeprefix("Value error, ").replace("Input should", "should"))

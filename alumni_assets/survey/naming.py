@@ -7,8 +7,12 @@ import hashlib
 import re
 import unicodedata
 
+# Names of files have at most 255 bytes; ids and suffixes are added to these.
 _LONGEST = 120
+_LONGEST_BYTES = 160
+_KEPT_OF_LONG = 100
 _PERCENT = re.compile(r"%(?=[0-9A-Fa-f]{2})")
+_HASHED = re.compile(r"~[0-9a-f]{16}$")
 
 
 def upload_id(key: str, sha256: str, digits: int = 8) -> str:
@@ -33,30 +37,28 @@ def safe_key(key: str) -> str:
 
     Encoded are control and format characters, surrogates (bytes that are no text), outer spaces,
     slashes, a third dot in a row (Dagster's range mark), and a `%` that looks like an encoding, so
-    that two keys never become one. A key over 120 characters ends in a hash of the whole.
+    that two keys never become one. A key over 120 characters or 160 bytes, or one that looks as if it
+    had been, ends in a hash of the whole.
     """
-    encoded = _PERCENT.sub("%25", key)
-    encoded = encoded.replace("...", "..%2E")
+    encoded = _PERCENT.sub("%25", key).replace("...", "..%2E")
     encoded = "".join(_encoded(char) if _is_unsafe(char) else char for char in encoded)
-    inner = encoded.strip(" ")
-    if inner != encoded:
-        left = len(encoded) - len(encoded.lstrip(" "))
-        right = len(encoded) - len(encoded.rstrip(" ")) if inner else 0
-        encoded = "%20" * left + inner + "%20" * right
-    if len(encoded) <= _LONGEST and len(encoded.encode()) <= 2 * _LONGEST:
+    inner = encoded.strip()
+    start = encoded.index(inner)
+    encoded = _encoded(encoded[:start]) + inner + _encoded(encoded[start + len(inner) :])
+    if len(encoded) <= _LONGEST and len(encoded.encode()) <= _LONGEST_BYTES and not _HASHED.search(encoded):
         return encoded
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{_shortened(encoded)}~{digest}"
 
 
 def _shortened(encoded: str) -> str:
-    text = encoded[: _LONGEST - 20].encode()[: 2 * _LONGEST - 40].decode("utf-8", "ignore")
-    return re.sub(r"%[0-9A-F]?$", "", text).rstrip(" ")
+    text = encoded[:_KEPT_OF_LONG].encode()[: _LONGEST_BYTES - len("~") - 16].decode("utf-8", "ignore")
+    return re.sub(r"%[0-9A-F]?$", "", text).rstrip()
 
 
 def _is_unsafe(char: str) -> bool:
     return char in '/\\:*?"<>|\u2028\u2029' or unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def _encoded(char: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+def _encoded(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))

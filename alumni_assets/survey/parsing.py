@@ -10,7 +10,7 @@ Blank records (no cell has anything but spaces) are left out; they keep their nu
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
 from alumni_assets.contract import NAMES, Code
+from alumni_assets.survey.cells import where_matching
 from alumni_assets.survey.detection import Header
 from alumni_assets.survey.records import Block
 
@@ -27,7 +28,6 @@ NUMBERED_SCHEMA = pa.schema(
     + [pa.field(name, pa.string()) for name in NAMES]
     + [pa.field("other_columns", pa.string()), pa.field("reading_problem", pa.string())]
 )
-_BLANK = ' \t\r\n\v\f\xa0"'
 _SURPLUS = "(surplus cells)"
 
 
@@ -63,7 +63,7 @@ def parse_block(block: Block, header: Header, delimiter: str, header_record: int
         parse_options=pacsv.ParseOptions(
             delimiter=delimiter,
             newlines_in_values=True,
-            ignore_empty_lines=width == 1,
+            ignore_empty_lines=False,
             invalid_row_handler=keep_ragged,
         ),
         convert_options=pacsv.ConvertOptions(
@@ -108,48 +108,68 @@ def _blank_rows(cells: Sequence[pa.Array], rows: int) -> pa.Array | None:
 
 
 def _other_columns(cells: Sequence[pa.Array], header: Header, rows: int) -> pa.Array:
-    others = [
-        (title or f"(column {position + 1})", cells[position])
-        for position, (title, name) in enumerate(zip(header.titles, header.fields, strict=True))
-        if name is None
-    ]
-    filled = [(title, array) for title, array in others if pc.any(pc.not_equal(array, "")).as_py()]
-    if not filled:
+    """The filled cells of columns that the contract does not have, as JSON; null where there is none."""
+    titles = _other_titles(header)
+    if not titles:
         return pa.nulls(rows, pa.string())
-    titles = [title for title, _ in filled]
-    columns = [array.to_pylist() for _, array in filled]
-    return pa.array([_as_json(zip(titles, row, strict=True)) for row in zip(*columns, strict=True)], pa.string())
+    members = [_json_members(title, cells[position]) for position, title in titles.items()]
+    joined = pc.utf8_rtrim(pc.binary_join_element_wise(*members, ""), ", ")
+    objects = pc.binary_join_element_wise("{", joined, "}", "")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), objects)
 
 
-def _as_json(cells: Iterable[tuple[str, str | None]]) -> str | None:
-    kept = {title: cell for title, cell in cells if cell}
-    return json.dumps(kept, ensure_ascii=False) if kept else None
+def _json_members(title: str, column: pa.Array) -> pa.Array:
+    """`"title": "cell", ` for each filled cell, nothing for an empty one."""
+    escaped = where_matching(
+        column,
+        r'["\\\x00-\x1f]',
+        lambda some: pa.array([_json(cell)[1:-1] for cell in some.to_pylist()], pa.string()),
+    )
+    members = pc.binary_join_element_wise(f'{_json(title)}: "', escaped, '", ', "")
+    return pc.if_else(pc.equal(column, ""), "", members)
+
+
+def _other_titles(header: Header) -> dict[int, str]:
+    """For each column that the contract does not have a title that no other one has."""
+    titles: dict[int, str] = {}
+    for position, (title, name) in enumerate(zip(header.titles, header.fields, strict=True)):
+        if name is None:
+            plain = title.strip()
+            is_taken = not plain or plain in titles.values()
+            titles[position] = f"{plain} (column {position + 1})".lstrip() if is_taken else plain
+    return titles
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _with_ragged(
     whole: pa.RecordBatch, ragged: list[_Ragged], header: Header, delimiter: str, first: int
 ) -> pa.RecordBatch:
-    rows = [_ragged_row(row, header, delimiter, first) for row in ragged if row.text.strip(_BLANK + delimiter)]
+    split = [(record.position + first, _split(record.text, delimiter)) for record in ragged]
+    rows = [
+        _ragged_row(source_row, cells, header, delimiter)
+        for source_row, cells in split
+        if any(cell.strip() for cell in cells)
+    ]
     if not rows:
         return whole
     both = pa.Table.from_batches([whole, pa.RecordBatch.from_pylist(rows, schema=NUMBERED_SCHEMA)])
     return both.sort_by("source_row").combine_chunks().to_batches()[0]
 
 
-def _ragged_row(row: _Ragged, header: Header, delimiter: str, first: int) -> dict[str, object]:
+def _ragged_row(source_row: int, cells: list[str], header: Header, delimiter: str) -> dict[str, object]:
     """The cells of a ragged record by position; what is beyond the header is kept as surplus."""
-    # The csv module refuses fields over 128 KiB: such a row keeps its text as a whole.
-    cells = _split(row.text, delimiter)
     values: dict[str, object] = {
         name: cell for name, cell in zip(header.fields, cells, strict=False) if name is not None
     }
-    unknown = [
-        (title, cell) for title, name, cell in zip(header.titles, header.fields, cells, strict=False) if name is None
-    ]
-    surplus = delimiter.join(cells[len(header.titles) :])
+    others = {title: cells[position] for position, title in _other_titles(header).items() if position < len(cells)}
+    others[_SURPLUS] = delimiter.join(cells[len(header.titles) :])
+    filled = {title: cell for title, cell in others.items() if cell}
     return values | {
-        "source_row": row.position + first,
-        "other_columns": _as_json([*unknown, (_SURPLUS, surplus)]),
+        "source_row": source_row,
+        "other_columns": _json(filled) if filled else None,
         "reading_problem": Code.WRONG_FIELD_COUNT,
     }
 
@@ -157,14 +177,14 @@ def _ragged_row(row: _Ragged, header: Header, delimiter: str, first: int) -> dic
 def _split(text: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-    except csv.Error:
+    except csv.Error:  # a cell of more than 128 KiB: the record stays in one piece
         return [text]
 
 
 def _oversize_batch(block: Block, first: int) -> pa.RecordBatch:
     row = {
         "source_row": first,
-        "other_columns": _as_json([("(start of the row)", block.data.decode("utf-8", "replace"))]),
+        "other_columns": _json({"(start of the row)": block.data.decode("utf-8", "replace")}),
         "reading_problem": Code.FIELD_TOO_LONG,
     }
     return pa.RecordBatch.from_pylist([row], schema=NUMBERED_SCHEMA)

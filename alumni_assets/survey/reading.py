@@ -17,7 +17,7 @@ from alumni_assets.survey.detection import (
     utf8_chunks,
 )
 from alumni_assets.survey.parsing import parse_block
-from alumni_assets.survey.records import Block, blocks_of_records, end_of_record
+from alumni_assets.survey.records import below_record, blocks_of_records
 from alumni_assets.survey_rules import LimitRules
 
 _RECORD_BYTES = 1 << 20
@@ -53,27 +53,10 @@ def numbered_parts(path: Path, file_format: FileFormat, limits: LimitRules) -> I
     with path.open("rb") as stream, decompressed(stream, file_format.compressed, limits) as content:
         chunks = utf8_chunks(content, file_format)
         for block in blocks_of_records(chunks, file_format.delimiter, _RECORD_BYTES):
-            below = _below_header(block, file_format)
+            below = below_record(block, file_format.header_record, file_format.delimiter)
             if below is not None:
                 yield partial(parse_block, below, file_format.header, file_format.delimiter, file_format.header_record)
 
 
 def _already_parsed(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
-
-
-def _below_header(block: Block, file_format: FileFormat) -> Block | None:
-    """The part of a block that lies below the header record; None when nothing does."""
-    above = file_format.header_record + 1 - block.first
-    if above <= 0:
-        return block
-    if above >= block.count:
-        return None
-    rest = _after_records(block.data, above, file_format.delimiter)
-    return Block(block.first + above, block.count - above, rest)
-
-
-def _after_records(data: bytes, records: int, delimiter: str) -> bytes:
-    for _ in range(records):
-        data = data[end_of_record(data, delimiter) :]
-    return data

@@ -41,30 +41,41 @@ class _Structure:
 def blocks_of_records(chunks: Iterable[bytes], delimiter: str, limit: int) -> Iterator[Block]:
     """Cut text into blocks of whole records, numbered from 0 (the first record of the file).
 
-    A record longer than both a chunk and `limit` bytes is skipped over in bounded memory and comes
-    as an oversize block. Raises `UnreadableUploadError` when a quote never closes.
+    A record of more than `limit` bytes that is still unfinished at the end of a chunk is skipped over
+    in bounded memory and comes as an oversize block. Raises `UnreadableUploadError` when a quote never
+    closes.
     """
     separator = delimiter.encode()
     source = iter(chunks)
     number, carry = 0, b""
     for chunk in source:
         data = carry + chunk
-        held = _ambiguous_tail(data)
-        body = data[: len(data) - held]
+        body = data[: len(data) - _ambiguous_tail(data)]
         structure = _structure(body, separator)
         if structure.count:
             yield Block(number, structure.count, data[: structure.last_end])
             number, carry = number + structure.count, data[structure.last_end :]
         elif len(data) > limit:
-            carry = _end_of_oversize(body, structure, data[len(body) :], source, separator)
-            yield Block(number, 1, body[:_KEPT_OF_OVERSIZE], oversize=True)
+            carry = _below_oversize(number, data, source, separator)
+            yield Block(number, 1, data[:_KEPT_OF_OVERSIZE], oversize=True)
             number += 1
         else:
             carry = data
-    yield from _last_blocks(number, carry, separator)
+    yield from _last_block(number, carry, separator)
 
 
-def _last_blocks(number: int, data: bytes, separator: bytes) -> Iterator[Block]:
+def below_record(block: Block, record: int, delimiter: str) -> Block | None:
+    """The part of a block below a physical record of the file; None when nothing is below it."""
+    above = record + 1 - block.first
+    if above <= 0:
+        return block
+    if above >= block.count:
+        return None
+    ends, _ = _record_ends(block.data, delimiter.encode())
+    return Block(block.first + above, block.count - above, block.data[ends[above - 1] :])
+
+
+def _last_block(number: int, data: bytes, separator: bytes) -> Iterator[Block]:
     if not data:
         return
     terminated = data if data.endswith((b"\n", b"\r")) else data + b"\n"
@@ -74,31 +85,37 @@ def _last_blocks(number: int, data: bytes, separator: bytes) -> Iterator[Block]:
     yield Block(number, structure.count, terminated)
 
 
-def _end_of_oversize(
-    body: bytes, structure: _Structure, held: bytes, source: Iterator[bytes], separator: bytes
-) -> bytes:
-    """Read on until the oversize record ends; returns what was read after it."""
-    in_quotes, last, pending = structure.in_quotes, body[-1:], held
-    for chunk in source:
-        data = pending + chunk
-        tail = _ambiguous_tail(data)
-        # The byte put in front carries the state over: inside quotes, or right behind `last`.
-        text = (b'"' if in_quotes else last) + data[: len(data) - tail]
-        found = _structure(text, separator)
-        if found.count:
-            return data[found.first_end - 1 :]
-        in_quotes, last, pending = found.in_quotes, text[-1:], data[len(data) - tail :]
-    if in_quotes and pending.count(b'"') % 2 == 0:
-        raise _unclosed(None)
-    return b""
+def _below_oversize(number: int, start: bytes, source: Iterator[bytes], separator: bytes) -> bytes:
+    """Read on until the record that begins with `start` ends; returns what was read after it."""
+    # One byte stands for all that was read: a quote when it ends inside quotes, else its last byte, and any
+    # letter where that is a closing quote.
+    state, pending = separator, start
+    while True:
+        tail = _ambiguous_tail(pending)
+        text = state + pending[: len(pending) - tail]
+        structure = _structure(text, separator)
+        if structure.count:
+            return pending[structure.first_end - 1 :]
+        state = b'"' if structure.in_quotes else text[-1:].replace(b'"', b"x")
+        held = _shortened(pending[len(pending) - tail :])
+        chunk = next(source, None)
+        if chunk is None:
+            if _structure(state + held + b"\n", separator).in_quotes:
+                raise _unclosed(number)
+            return b""
+        pending = held + chunk
 
 
-def _unclosed(record: int | None) -> UnreadableUploadError:
-    where = "" if record is None else f" in row {record + 1:,} of the file"
+def _shortened(held: bytes) -> bytes:
+    """A run of quotes means what a run of one or two does, so that no run fills the memory."""
+    return held if len(held) <= 2 else held[: 2 - len(held) % 2]
+
+
+def _unclosed(record: int) -> UnreadableUploadError:
     return UnreadableUploadError(
         "unclosed_quote",
-        f"A quotation mark opens{where} and never closes, so that the rows after it cannot be told apart. "
-        "Remove it or close it.",
+        f"A quotation mark opens in row {record + 1:,} of the file and never closes, so that the rows after it "
+        "cannot be told apart. Remove it or close it.",
     )
 
 
@@ -111,13 +128,18 @@ def _ambiguous_tail(data: bytes) -> int:
 def _structure(data: bytes, separator: bytes) -> _Structure:
     if b'"' not in data and data.count(b"\r") == data.count(b"\r\n"):
         return _Structure(data.count(b"\n"), data.find(b"\n") + 1, data.rfind(b"\n") + 1, False)
+    ends, in_quotes = _record_ends(data, separator)
+    first, last = (int(ends[0]), int(ends[-1])) if ends.size else (0, 0)
+    return _Structure(int(ends.size), first, last, in_quotes)
+
+
+def _record_ends(data: bytes, separator: bytes) -> tuple[np.ndarray, bool]:
+    """The positions behind the records' line endings, and whether the text ends inside quotes."""
     quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == ord('"'))
     if not _well_formed(data, quotes, separator):
         quotes = _quotes_that_count(data, separator)
     newlines = _line_endings(data)
-    ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0] + 1
-    first, last = (int(ends[0]), int(ends[-1])) if ends.size else (0, 0)
-    return _Structure(int(ends.size), first, last, quotes.size % 2 == 1)
+    return newlines[np.searchsorted(quotes, newlines) % 2 == 0] + 1, quotes.size % 2 == 1
 
 
 def _line_endings(data: bytes) -> np.ndarray:
@@ -162,8 +184,3 @@ def _closing_quote(data: bytes, position: int) -> int:
     while close >= 0 and data[close + 1 : close + 2] == b'"':
         close = data.find(b'"', close + 2)
     return close
-
-
-def end_of_record(data: bytes, delimiter: str) -> int:
-    """Where the first record of a block of whole records ends."""
-    return _structure(data, delimiter.encode()).first_end

@@ -6,19 +6,19 @@ in `schemas.py`.
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from alumni_assets.contract import VOCABULARY_COLUMNS, Code, Column, Contract
-from alumni_assets.survey import cells
+from alumni_assets.survey import cells, dates
 
 Rule = Callable[[pa.Array], pa.Array]
-_EMAIL = (
-    r"^[^\s@,;:\"<>()\[\]\\.]+(?:\.[^\s@,;:\"<>()\[\]\\.]+)*"
-    r"@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+\p{L}(?:[\p{L}\p{N}-]*[\p{L}\p{N}])$"
-)
+_ATOM = r"[^\s@,;:\"<>()\[\]\\.]+"
+_LABEL_END = r"(?:[\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])"
+_EMAIL = rf"^{_ATOM}(?:\.{_ATOM})*@(?:[\p{{L}}\p{{N}}]{_LABEL_END}?\.)+\p{{L}}{_LABEL_END}$"
 
 
 def rules_of(column: Column, contract: Contract, upload_day: date) -> dict[Code, Rule]:
@@ -27,9 +27,9 @@ def rules_of(column: Column, contract: Contract, upload_day: date) -> dict[Code,
     `upload_day` is the day of the upload in the survey's time zone.
     """
     general: dict[Code, Rule] = {
-        Code.UNDECODABLE: lambda text: pc.invert(pc.match_substring(text, "\ufffd")),
+        Code.UNDECODABLE: _without("\ufffd"),
         Code.FIELD_TOO_LONG: _at_most(contract.rules.limits.field_characters),
-        Code.CONTROL_CHARACTER: lambda text: pc.invert(pc.match_substring_regex(text, r"\p{Cc}")),
+        Code.CONTROL_CHARACTER: _without(r"\p{Cc}"),
     }
     presence: dict[Code, Rule] = {Code.MISSING: _filled} if column.required else {}
     own = {code: _own_rule(code, column, contract, upload_day) for code in column.codes}
@@ -54,7 +54,7 @@ def _own_rule(code: Code, column: Column, contract: Contract, upload_day: date) 
         case Code.NOT_A_RATING:
             return lambda text: cells.by_distinct(text, _whole_rating)
         case Code.NOT_A_DATE:
-            return lambda text: pc.is_valid(cells.timestamp(text, rules.submission_date, rules.time_zone))
+            return lambda text: pc.is_valid(dates.timestamp(text, rules.submission_date, rules.time_zone))
         case Code.DATE_IN_FUTURE:
             return lambda text: _not_after(text, upload_day, contract)
     raise ValueError(f"{code} is not a rule of a column")
@@ -66,6 +66,17 @@ def _filled(text: pa.Array) -> pa.Array:
 
 def _or_empty(rule: Rule) -> Rule:
     return lambda text: pc.or_(rule(text), pc.equal(text, ""))
+
+
+def _without(pattern: str) -> Rule:
+    """Cells without a pattern that is nowhere in printable ASCII."""
+
+    def rule(text: pa.Array) -> pa.Array:
+        if cells.is_printable_ascii(text):
+            return pa.array(np.ones(len(text), bool))
+        return pc.invert(pc.match_substring_regex(text, pattern))
+
+    return rule
 
 
 def _at_most(characters: int) -> Rule:
@@ -83,6 +94,6 @@ def _whole_rating(text: pa.Array) -> pa.Array:
 
 def _not_after(text: pa.Array, upload_day: date, contract: Contract) -> pa.Array:
     rules = contract.rules
-    when = cells.timestamp(text, rules.submission_date, rules.time_zone)
-    limit = pa.scalar(cells.latest_instant(upload_day).to_pydatetime(), when.type)
-    return pc.fill_null(pc.less(when, limit), True)
+    when = dates.timestamp(text, rules.submission_date, rules.time_zone)
+    next_day = datetime.combine(upload_day, time()) + timedelta(days=1)
+    return pc.fill_null(pc.less(when, pa.scalar(next_day, when.type)), True)

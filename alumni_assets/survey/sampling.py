@@ -1,7 +1,7 @@
 """Generates synthetic uploads in the manner of the real survey: messy but valid rows, and spoiled ones.
 
-Columns, vocabularies and headers come from the contract. The people are made up from lists of common
-names. The same arguments give the same bytes.
+Columns, vocabularies, phone numbers and headers come from the contract. The people are made up from
+lists of common names. The same arguments give the same bytes.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv as pacsv
 
 from alumni_assets.contract import COLUMNS, VOCABULARY_COLUMNS, Contract
+from alumni_assets.survey.cells import where_matching
 
 _BATCH = 50_000
 _FIRST = [
@@ -109,11 +109,11 @@ _SPOILINGS: tuple[tuple[str, Spoiling], ...] = (
     ("employee_name", lambda rng, cell: "Dr. MD"),
     ("employee_name", lambda rng, cell: "12345"),
     ("college_degree", lambda rng, cell: _misspelt(rng, cell)),
-    ("department", lambda rng, cell: "Warehouse"),
+    ("department", lambda rng, cell: f"{cell} (see notes)"),
     ("dmc_campus", lambda rng, cell: _misspelt(rng, cell)),
     ("job_role", lambda rng, cell: " "),
     ("email", lambda rng, cell: cell.replace("@", " at ")),
-    ("phone_number", lambda rng, cell: cell[:6]),
+    ("phone_number", lambda rng, cell: cell[:3]),
     ("performance_rating", lambda rng, cell: "excellent"),
     ("performance_rating", lambda rng, cell: "7"),
     ("submission_date", lambda rng, cell: "31/02/2026"),
@@ -130,12 +130,12 @@ def write_sample(path: Path, rows: int, dirty: float, seed: int, contract: Contr
         raise ValueError("The number of rows cannot be negative.")
     if not 0 <= dirty <= 1:
         raise ValueError("The share of dirty rows is a number from 0 to 1.")
-    schema = pa.schema([pa.field(column.header, pa.string()) for column in COLUMNS])
-    with pacsv.CSVWriter(
-        path, schema, write_options=pacsv.WriteOptions(quoting_style="none", quoting_header="none")
-    ) as writer:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(column.header for column in COLUMNS) + "\n")
         for batch in _batches(rows, dirty, seed, contract):
-            writer.write_batch(batch.rename_columns(schema.names))
+            cells = [_quoted(batch[column.name]) for column in COLUMNS]
+            lines = pc.binary_join_element_wise(*cells, ",").to_pylist()
+            file.writelines(f"{line}\n" for line in lines)
 
 
 def _batches(rows: int, dirty: float, seed: int, contract: Contract) -> Iterator[pa.RecordBatch]:
@@ -147,6 +147,15 @@ def _batches(rows: int, dirty: float, seed: int, contract: Contract) -> Iterator
         numbers = np.arange(start, min(start + _BATCH, rows), dtype=np.int64)
         ids = 100_000 + (numbers * step + offset) % span
         yield _spoiled(_clean_batch(rng, ids, contract), rng, dirty)
+
+
+def _quoted(cells: pa.Array) -> pa.Array:
+    """In quotation marks where CSV needs them, as words of the configured vocabularies may."""
+    return where_matching(
+        cells,
+        r'[",\r\n]',
+        lambda some: pc.binary_join_element_wise('"', pc.replace_substring(some, '"', '""'), '"', ""),
+    )
 
 
 def _coprime_step(span: int) -> int:
@@ -165,7 +174,9 @@ def _clean_batch(rng: np.random.Generator, ids: np.ndarray, contract: Contract) 
     first, last = chosen(_FIRST), chosen(_LAST)
     title = chosen(["", "", "", "", "", "", "", "", "", "Dr. ", "MR. ", "mrs. "])
     suffix = chosen(["", "", "", "", "", "", "", "", "", " MD", " Jr.", " dvm"])
-    number = pc.cast(pa.array(rng.integers(100_000_000, 1_000_000_000, size=count)), pa.string())
+    phone = contract.rules.phone_number
+    digits = phone.mobile_digits - len(phone.mobile_prefix)
+    number = pc.utf8_lpad(pc.cast(pa.array(rng.integers(10**digits, size=count)), pa.string()), digits, "0")
     local = pc.utf8_lower(pc.binary_join_element_wise(first, pc.cast(pa.array(ids), pa.string()), "."))
     seconds = rng.integers(_DAYS * 86_400, size=count).astype("timedelta64[s]")
     columns = {
@@ -173,7 +184,7 @@ def _clean_batch(rng: np.random.Generator, ids: np.ndarray, contract: Contract) 
         "employee_name": _messy(pc.binary_join_element_wise(title, first, " ", last, suffix, ""), rng),
         "job_role": _messy(chosen(contract.rules.job_role.known), rng),
         "email": _messy(pc.binary_join_element_wise(local, chosen(list(_DOMAINS)), "@"), rng),
-        "phone_number": pc.binary_join_element_wise("9", number, ""),
+        "phone_number": pc.binary_join_element_wise(phone.mobile_prefix, number, ""),
         "performance_rating": pc.cast(pa.array(rng.integers(1, 6, size=count)), pa.string()),
         "submission_date": pc.strftime(pa.array(_FIRST_DAY + seconds), format="%Y-%m-%d %H:%M:%S"),
     }
@@ -208,5 +219,7 @@ def _spoiled(batch: pa.RecordBatch, rng: np.random.Generator, dirty: float) -> p
 
 
 def _misspelt(rng: np.random.Generator, cell: str) -> str:
-    position = int(rng.integers(1, len(cell) - 1))
+    """One letter too many, so that "did you mean …?" has something to say."""
+    letters = [position for position, letter in enumerate(cell) if not letter.isspace()]
+    position = letters[int(rng.integers(len(letters)))]
     return cell[:position] + cell[position] + cell[position:]

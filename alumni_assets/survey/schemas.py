@@ -3,46 +3,57 @@
 pandera is slow to import, so this module is imported where rows are judged and not before.
 """
 
+from dataclasses import dataclass
 from datetime import date
-from functools import cache
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors
 
-from alumni_assets.contract import (
-    COLUMNS,
-    NAMES,
-    TRANSFORMED_SCHEMA,
-    VALID_SCHEMA,
-    VOCABULARY_COLUMNS,
-    Contract,
-)
+from alumni_assets.contract import BY_NAME, COLUMNS, VOCABULARY_COLUMNS, Code, Contract
+from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.survey.rules import Rule, rules_of
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where a column does not keep to a rule: `fine` tells for each row whether it does."""
+
+    column: str
+    code: Code
+    fine: np.ndarray
 
 
 def text_schema(contract: Contract, upload_day: date) -> pandera.DataFrameSchema:
     """Judges tidied text: one string column for each column of the contract, all rules as checks.
 
-    Each check is named by its code. Failure cases are limited to one for each check, because the
-    masks of the checks, not pandera's failure cases, tell the rows (building those takes seconds
-    for every 100,000 bad rows).
+    `upload_day` is the day of the upload in the survey's time zone. `failures_of` tells the results.
     """
     return pandera.DataFrameSchema(
-        {
-            column.name: pandera.Column(
-                pd.ArrowDtype(pa.string()),
-                [_check(code, rule) for code, rule in rules_of(column, contract, upload_day).items()],
-            )
+        {column.name: pandera.Column(pd.ArrowDtype(pa.string())) for column in COLUMNS},
+        checks=[
+            _check(column.name, code, rule)
             for column in COLUMNS
-        }
+            for code, rule in rules_of(column, contract, upload_day).items()
+        ],
     )
+
+
+def failures_of(schema: pandera.DataFrameSchema, tidied: pd.DataFrame) -> list[Failure]:
+    """What `text_schema` finds wrong in a frame, in the order of its checks."""
+    try:
+        schema.validate(tidied, lazy=True, inplace=True)
+    except SchemaErrors as errors:
+        return [_failure(error) for error in errors.schema_errors]
+    return []
 
 
 def valid_schema() -> pandera.DataFrameSchema:
     """The stored `valid/` table: types of the contract, required cells filled."""
     return pandera.DataFrameSchema(
-        {field.name: _typed(field, _is_optional(field.name)) for field in VALID_SCHEMA},
+        {field.name: _typed(field) for field in VALID_SCHEMA},
         strict=True,
         ordered=True,
     )
@@ -50,7 +61,7 @@ def valid_schema() -> pandera.DataFrameSchema:
 
 def transformed_schema(contract: Contract) -> pandera.DataFrameSchema:
     """The stored `transformed/` table: types, vocabularies, canonical phone numbers, ratings, spaces."""
-    columns = {field.name: _typed(field, _is_optional(field.name)) for field in TRANSFORMED_SCHEMA}
+    columns = {field.name: _typed(field) for field in TRANSFORMED_SCHEMA}
     for name in VOCABULARY_COLUMNS:
         columns[name].checks = [pandera.Check.isin(contract.vocabulary(name))]
     columns["phone_number"].checks = [pandera.Check.str_matches(r"^\+[1-9]\d{0,2} \d{4,14}$")]
@@ -60,17 +71,23 @@ def transformed_schema(contract: Contract) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(columns, strict=True, ordered=True)
 
 
-@cache
-def _is_optional(name: str) -> bool:
-    return name in NAMES and not next(column for column in COLUMNS if column.name == name).required
+def _typed(field: pa.Field) -> pandera.Column:
+    is_optional = field.name in BY_NAME and not BY_NAME[field.name].required
+    return pandera.Column(pd.ArrowDtype(field.type), nullable=is_optional)
 
 
-def _typed(field: pa.Field, nullable: bool) -> pandera.Column:
-    return pandera.Column(pd.ArrowDtype(field.type), nullable=nullable)
+def _check(column: str, code: Code, rule: Rule) -> pandera.Check:
+    def keeps_to_rule(frame: pd.DataFrame) -> pd.Series:
+        fine = rule(pa.array(frame[column])).to_numpy(zero_copy_only=False)
+        # An index that differs from the frame's keeps pandera from collecting the failing cells: the mask
+        # tells them, and collecting takes seconds for every 100,000 of them.
+        return pd.Series(fine, index=pd.RangeIndex(1, len(fine) + 1))
+
+    return pandera.Check(keeps_to_rule, name=f"{column} {code}", ignore_na=False)
 
 
-def _check(code: str, rule: Rule) -> pandera.Check:
-    def keeps_to_rule(cells: pd.Series) -> pd.Series:
-        return pd.Series(rule(pa.array(cells)).to_numpy(zero_copy_only=False), index=cells.index)
-
-    return pandera.Check(keeps_to_rule, name=code, n_failure_cases=1)
+def _failure(error: SchemaError) -> Failure:
+    if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
+        raise error  # a rule that broke or a frame of other columns: our mistake, not the survey's
+    column, code = error.check.name.split()
+    return Failure(column, Code(code), error.check_output.to_numpy())

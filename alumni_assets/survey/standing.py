@@ -117,7 +117,8 @@ class Standing:
     """Where an upload stands.
 
     `counts`: its rows are in the deduplicated table. `waits`: a person may approve it now; both hold when
-    it was judged anew since it was approved, and the rows approved then count until the new ones are.
+    it was judged anew since it was approved. The rows approved then count until the new ones are approved
+    and transformed; in between, the status is that of the new ones: approved.
     `arrival` is the number of its newest arrival, the one that an approval now would approve.
     `approval` is the decision in force, if any.
     """
@@ -161,14 +162,14 @@ def same_content(facts: Facts, upload: str) -> list[str]:
 
 def _standings_of_key(facts: Facts, uploads: Iterable[str], arrivals: Sequence[Arrival]) -> Iterable[Standing]:
     newest = _newest_arrivals(arrivals)
-    approvals = {upload: _approval_in_force(facts, upload) for upload in uploads}
+    approvals = {upload: _approvals_in_force(facts, upload) for upload in uploads}
     counting = max(
-        (decision for decision in approvals.values() if decision is not None and _is_made(facts, decision)),
-        key=lambda decision: (decision.arrival, decision.upload),
+        (decision for decisions in approvals.values() for decision in decisions if _is_made(facts, decision)),
+        key=lambda decision: (decision.arrival, decision.upload, decision.number),
         default=None,
     )
-    for upload in uploads:
-        yield _standing(facts, upload, newest.get(upload, 0), approvals[upload], counting)
+    for upload, decisions in approvals.items():
+        yield _standing(facts, upload, newest.get(upload, 0), decisions[-1] if decisions else None, counting)
 
 
 def _standing(
@@ -177,16 +178,17 @@ def _standing(
     ingested = facts.ingested.get(upload)
     if ingested is None:
         return Standing(upload, Status.SEEN, arrival=arrival)
-    if ingested.outcome != Status.VALIDATED:
+    is_validated = ingested.outcome == Status.VALIDATED
+    if counting is not None and approval is not None and counting.upload == upload:
+        waits = is_validated and ingested.content != approval.content
+        is_final = waits or not is_validated or _is_made(facts, approval)
+        status = Status.TRANSFORMED if is_final else Status.APPROVED
+        return Standing(upload, status, counts=True, waits=waits, arrival=arrival, approval=approval)
+    if not is_validated:
         return Standing(upload, Status(ingested.outcome), arrival=arrival)
-    if counting is not None and counting.upload == upload:
-        stale = ingested.content != counting.content
-        return Standing(
-            upload, Status.TRANSFORMED, counts=True, waits=stale, arrival=arrival, approval=approval
-        )
     if counting is not None and arrival < counting.arrival:
         return Standing(upload, Status.SUPERSEDED, arrival=arrival, approval=approval, superseded_by=counting.upload)
-    if approval is not None and approval.arrival == arrival:
+    if approval is not None and (approval.arrival, approval.content) == (arrival, ingested.content):
         return Standing(upload, Status.APPROVED, arrival=arrival, approval=approval)
     decisions = facts.decisions.get(upload, ())
     if decisions and decisions[-1].kind == "withdrawn" and decisions[-1].arrival >= arrival:
@@ -205,9 +207,14 @@ def _newest_arrivals(arrivals: Sequence[Arrival]) -> dict[str, int]:
     return newest
 
 
-def _approval_in_force(facts: Facts, upload: str) -> Decision | None:
+def _approvals_in_force(facts: Facts, upload: str) -> Sequence[Decision]:
+    """The approvals since the upload was last withdrawn, the newest last.
+
+    The newest is what is to be made of the upload. One before it may be what is made and counts until then.
+    """
     decisions = facts.decisions.get(upload, ())
-    return decisions[-1] if decisions and decisions[-1].kind == "approved" else None
+    withdrawn = max((place for place, decision in enumerate(decisions, 1) if decision.kind == "withdrawn"), default=0)
+    return [decision for decision in decisions[withdrawn:] if decision.kind == "approved"]
 
 
 def _is_made(facts: Facts, decision: Decision) -> bool:

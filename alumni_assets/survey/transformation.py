@@ -8,19 +8,22 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alumni_assets.contract import TIMESTAMP, TRANSFORMED_SCHEMA, VOCABULARY_COLUMNS, Contract
+from alumni_assets.contract import VOCABULARY_COLUMNS, Contract
+from alumni_assets.contract_arrow import TIMESTAMP, TRANSFORMED_SCHEMA
 from alumni_assets.survey import cells
-from alumni_assets.survey_rules import JobRoleRules, NameRules, SurveyRules
+from alumni_assets.survey_rules import JobRoleRules, NameRules
 
+# Letters with the accents that have no letter of their own (Ọlọ́wọ̀), and apostrophes inside.
+_WORD = r"[^\W\d_](?:[^\W\d_]|[̀-ͯ]|['’](?=[^\W\d_]))*"
+_INNER_LETTER = re.compile(r"(?<=[̀-ͯ])[^\W\d_]|(?<=[^\W\d_]ʻ)[^\W\d_]")
 Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
 def transform(contract: Contract, received_at: datetime) -> Transform:
-    """A function from `contract.VALID_SCHEMA` to `contract.TRANSFORMED_SCHEMA`, row by row.
+    """A function from `contract_arrow.VALID_SCHEMA` to `contract_arrow.TRANSFORMED_SCHEMA`, row by row.
 
     `received_at` is when the upload was first seen (UTC, without zone).
     """
@@ -32,7 +35,7 @@ def transform(contract: Contract, received_at: datetime) -> Transform:
             "job_role": clean_job_role(batch["job_role"], rules.job_role),
             "email": clean_email(batch["email"], rules.email.replace_domain_labels),
             "phone_number": cells.phone(cells.tidy(batch["phone_number"]), rules.phone_number),
-            "received_at": pa.array([received_at], TIMESTAMP).take(pa.array(np.zeros(batch.num_rows, np.int32))),
+            "received_at": pa.repeat(pa.scalar(received_at, TIMESTAMP), batch.num_rows),
         }
         clean |= {name: _in_vocabulary(batch[name], name, contract) for name in VOCABULARY_COLUMNS}
         return pa.RecordBatch.from_arrays(
@@ -46,22 +49,33 @@ def transform(contract: Contract, received_at: datetime) -> Transform:
 def clean_name(names: pa.Array, rules: NameRules) -> pa.Array:
     """Title-cased names without titles and suffixes: `DR. JOHN O'BRIEN JR.` becomes `John O'Brien`."""
     titled = pc.utf8_title(cells.bare_name(cells.tidy(names), rules))
-    special = rf"\bMc\p{{L}}|['’]S\b|{_numeral_pattern(rules)}"
+    special = rf"\bMc\p{{L}}|['’]S\b|\p{{M}}\p{{L}}|\p{{L}}ʻ\p{{L}}|{_numeral_pattern(rules)}"
     return cells.where_matching(titled, special, lambda some: _each(some, lambda name: _special_name(name, rules)))
 
 
 def clean_job_role(roles: pa.Array, rules: JobRoleRules) -> pa.Array:
     """Known roles in their usual spelling, others title-cased with acronyms kept."""
-    return cells.by_distinct(cells.tidy(roles), lambda some: _each(some, lambda role: _job_role(role, rules)))
+    known = {name.casefold(): name for name in rules.known}
+    acronyms = {word.casefold(): word for word in rules.acronyms}
+    longest_first = sorted(acronyms, key=len, reverse=True)
+    words = re.compile("|".join([*(rf"(?<!\w){re.escape(word)}(?![\w'’])" for word in longest_first), _WORD]), re.I)
+
+    def clean(role: str) -> str:
+        titled = words.sub(lambda word: acronyms.get(word[0].casefold()) or word[0].capitalize(), role)
+        return known.get(role.casefold(), titled)
+
+    return cells.by_distinct(cells.tidy(roles), lambda some: _each(some, clean))
 
 
 def clean_email(emails: pa.Array, replaced: dict[str, str]) -> pa.Array:
     """The domain in lower case with whole labels replaced; the local part as it came."""
-    parts = pc.extract_regex(cells.tidy(emails), r"^(?P<local>.*)@(?P<domain>[^@]*)$")
-    domain = cells.by_distinct(
-        pc.struct_field(parts, "domain"), lambda some: _each(some, lambda name: _domain(name, replaced))
-    )
-    return pc.binary_join_element_wise(pc.struct_field(parts, "local"), domain, "@")
+    parts = pc.split_pattern(cells.tidy(emails), "@", max_splits=1, reverse=True)
+
+    def clean(domain: str) -> str:
+        return ".".join(replaced.get(label, label) for label in domain.lower().split("."))
+
+    domains = cells.by_distinct(pc.list_element(parts, 1), lambda some: _each(some, clean))
+    return pc.binary_join_element_wise(pc.list_element(parts, 0), domains, "@")
 
 
 def _in_vocabulary(values: pa.Array, name: str, contract: Contract) -> pa.Array:
@@ -78,33 +92,9 @@ def _numeral_pattern(rules: NameRules) -> str:
 
 
 def _special_name(name: str, rules: NameRules) -> str:
-    """What title case gets wrong: McCullough, the 's of a possessive, numerals."""
+    """What title case gets wrong: McCullough, the 's of a possessive, letters after accents, numerals."""
     name = re.sub(r"\bMc([^\W\d_])", lambda match: f"Mc{match[1].upper()}", name)
     name = re.sub(r"(?<=\w)(['’])S\b", r"\1s", name)
+    name = _INNER_LETTER.sub(lambda match: match[0].lower(), name)
     numerals = {numeral.title(): numeral for numeral in rules.numerals}
     return " ".join(numerals.get(word, word) if position else word for position, word in enumerate(name.split(" ")))
-
-
-def _job_role(role: str, rules: JobRoleRules) -> str:
-    known = {name.casefold(): name for name in rules.known}
-    if role.casefold() in known:
-        return known[role.casefold()]
-    acronyms = {word.casefold(): word for word in rules.acronyms}
-    return " ".join(acronyms.get(word.casefold(), word.title()) for word in role.split(" "))
-
-
-def _domain(domain: str, replaced: dict[str, str]) -> str:
-    return ".".join(replaced.get(label, label) for label in domain.lower().split("."))
-
-
-def describe(rules: SurveyRules) -> dict[str, str]:
-    """What the transformation does to each column, in a sentence, for the documentation."""
-    return {
-        "employee_name": f"Title case, without {', '.join(rules.employee_name.honorifics)} and "
-        f"{', '.join(rules.employee_name.suffixes)}.",
-        "job_role": "Known roles as listed, others in title case.",
-        "email": "Domain in lower case"
-        + "".join(f", {old} becomes {new}" for old, new in rules.email.replace_domain_labels.items())
-        + ".",
-        "phone_number": f"+{rules.phone_number.country_code} and the number.",
-    }

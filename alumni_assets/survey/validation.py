@@ -1,7 +1,7 @@
 """Judges numbered text: which rows are valid, and for the others every reason.
 
 Batch in, batch out; the same functions run on threads here and through mapInArrow on Spark. Reading
-files is in `reading.py`, writing tables in `assets/`.
+files is in `reading.py`, writing tables in `stages/`.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alumni_assets.contract import (
-    BY_NAME,
-    INVALID_SCHEMA,
-    NAMES,
-    PROBLEM_TYPE,
-    REASONS,
-    VALID_SCHEMA,
-    VOCABULARY_COLUMNS,
-    Code,
-    Contract,
-)
-from alumni_assets.survey import cells
+from alumni_assets.contract import BY_NAME, NAMES, REASONS, VOCABULARY_COLUMNS, Code, Contract
+from alumni_assets.contract_arrow import INVALID_SCHEMA, PROBLEM_TYPE, VALID_SCHEMA
+from alumni_assets.survey import cells, dates
 from alumni_assets.survey.parsing import NUMBERED_SCHEMA
 
 JUDGED_SCHEMA = NUMBERED_SCHEMA.append(pa.field("problems", pa.list_(PROBLEM_TYPE)))
@@ -37,7 +28,7 @@ def judge(contract: Contract, upload_day: date) -> Judge:
     `problems` is null for a valid row. `upload_day` is the day on which the upload was first seen,
     in the survey's time zone. pandera judges; the sentences are built for the failing rows only.
     """
-    from alumni_assets.survey.schemas import text_schema
+    from alumni_assets.survey.schemas import failures_of, text_schema
 
     schema = text_schema(contract, upload_day)
 
@@ -46,26 +37,24 @@ def judge(contract: Contract, upload_day: date) -> Judge:
             {name: pd.Series(pd.arrays.ArrowExtensionArray(cells.tidy(batch[name]))) for name in NAMES}
         )
         whole = pc.is_null(batch["reading_problem"]).to_numpy(zero_copy_only=False)
-        failures = _failures(schema, tidied)
         parts = [_row_problems(batch, ~whole)]
-        for name, code, fine in failures:
-            rows = np.flatnonzero(~fine & whole)
-            if rows.size:
-                parts.append(_cell_problems(batch[name], rows, name, code, contract))
+        for failure in failures_of(schema, tidied):
+            rows = np.flatnonzero(~failure.fine & whole)
+            parts.append(_cell_problems(batch[failure.column], rows, failure.column, failure.code, contract))
         return batch.append_column("problems", _lists(parts, batch.num_rows))
 
     return judged
 
 
 def valid_rows(judged: pa.RecordBatch, upload: str, contract: Contract) -> pa.RecordBatch:
-    """The valid rows of a judged batch, typed: `contract.VALID_SCHEMA`. Text stays as it came."""
+    """The valid rows of a judged batch, typed: `contract_arrow.VALID_SCHEMA`. Text stays as it came."""
     rows = judged.filter(pc.is_null(judged["problems"]))
     rules = contract.rules
     typed = {
         "employee_id": cells.whole_number_text(cells.tidy(rows["employee_id"])),
         "performance_rating": cells.whole_number_text(cells.tidy(rows["performance_rating"])),
-        "submission_date": cells.timestamp(cells.tidy(rows["submission_date"]), rules.submission_date, rules.time_zone),
-        "upload": pa.array([upload], pa.string()).take(pa.array(np.zeros(rows.num_rows, np.int32))),
+        "submission_date": dates.timestamp(cells.tidy(rows["submission_date"]), rules.submission_date, rules.time_zone),
+        "upload": pa.repeat(pa.scalar(upload, pa.string()), rows.num_rows),
     }
     return pa.RecordBatch.from_arrays(
         [pc.cast(typed.get(field.name, _or_null(rows, field.name)), field.type) for field in VALID_SCHEMA],
@@ -74,9 +63,9 @@ def valid_rows(judged: pa.RecordBatch, upload: str, contract: Contract) -> pa.Re
 
 
 def invalid_rows(judged: pa.RecordBatch, upload: str) -> pa.RecordBatch:
-    """The invalid rows of a judged batch with their problems: `contract.INVALID_SCHEMA`."""
+    """The invalid rows of a judged batch with their problems: `contract_arrow.INVALID_SCHEMA`."""
     rows = judged.filter(pc.is_valid(judged["problems"]))
-    uploads = pa.array([upload] * rows.num_rows, pa.string())
+    uploads = pa.repeat(pa.scalar(upload, pa.string()), rows.num_rows)
     return pa.RecordBatch.from_arrays(
         [uploads if field.name == "upload" else rows[field.name] for field in INVALID_SCHEMA],
         schema=INVALID_SCHEMA,
@@ -85,19 +74,6 @@ def invalid_rows(judged: pa.RecordBatch, upload: str) -> pa.RecordBatch:
 
 def _or_null(rows: pa.RecordBatch, name: str) -> pa.Array:
     return rows[name] if name in rows.schema.names else pa.nulls(rows.num_rows)
-
-
-def _failures(schema, tidied: pd.DataFrame) -> list[tuple[str, Code, np.ndarray]]:  # type: ignore[no-untyped-def]
-    """What pandera found: column, code, and the mask of the rows that keep to the rule."""
-    from pandera.errors import SchemaErrors
-
-    try:
-        schema.validate(tidied, lazy=True)
-    except SchemaErrors as errors:
-        return [
-            (error.schema.name, Code(error.check.name), error.check_output.to_numpy()) for error in errors.schema_errors
-        ]
-    return []
 
 
 def _row_problems(batch: pa.RecordBatch, broken: np.ndarray) -> tuple[np.ndarray, pa.StructArray]:
@@ -143,7 +119,7 @@ def _problems(
 
 
 def _suggestions(values: pa.Array, name: str, contract: Contract) -> pa.Array:
-    """The nearest word of the vocabulary, where one is near (rapidfuzz's WRatio of at least 75)."""
+    """The nearest word of the vocabulary, where one is near: a similarity of at least 75 of 100, case apart."""
     from rapidfuzz import fuzz, process, utils
 
     assert name in VOCABULARY_COLUMNS

@@ -1,10 +1,13 @@
 """Excel workbooks: the first sheet's rows as text cells. Text files are read by `records.py`."""
 
 import datetime
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 from python_calamine import CalamineError, CalamineWorkbook
@@ -16,11 +19,12 @@ from alumni_assets.survey_rules import LimitRules
 
 _BATCH = 20_000
 _UNTITLED = "(cells without a header)"
-_DAMAGED = UnreadableUploadError(
-    "damaged_workbook",
-    "The workbook cannot be opened: it is damaged, cut off, protected by a password, or no .xlsx file. "
-    "Save it again as .xlsx without a password, or as CSV.",
-)
+# Calamine lays out the whole rectangle up to the farthest cell, 32 bytes for each cell in it.
+_MOST_CELLS = 30_000_000
+_SCANNED = 1 << 20
+_LONGEST_TAG = 1 << 10
+_FAR_COLUMN = re.compile(rb"""<(?:\w+:)?c\b[^<>]*?\br=["']([A-Z]{2,3})[0-9]""")
+_FAR_ROW = re.compile(rb"""<(?:\w+:)?(?:c|row)\b[^<>]*?\br=["'][A-Z]{0,3}([0-9]{6,})""")
 Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 
@@ -60,28 +64,64 @@ def _without_empty_end(row: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _rows(path: Path, limits: LimitRules) -> Iterator[tuple[str, ...]]:
+    """All rows of the first sheet from its very first, empty or not."""
     _refuse_bombs(path, limits)
     try:
         with CalamineWorkbook.from_path(path) as workbook:
-            sheet = workbook.get_sheet_by_index(0)
-            for row in sheet.iter_rows():
+            for row in workbook.get_sheet_by_index(0).iter_rows():
                 yield tuple(_text(cell) for cell in row)
     except (CalamineError, IndexError, OSError) as error:
-        raise _DAMAGED from error
+        raise _damaged() from error
+
+
+def _damaged() -> UnreadableUploadError:
+    return UnreadableUploadError(
+        "damaged_workbook",
+        "The workbook cannot be opened: it is damaged, cut off, protected by a password, or no .xlsx file. "
+        "Save it again as .xlsx without a password, or as CSV.",
+    )
 
 
 def _refuse_bombs(path: Path, limits: LimitRules) -> None:
+    """Refuse a workbook that would take more memory than it is worth, before it is opened."""
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise _DAMAGED from error
-    if unpacked > limits.workbook_megabytes << 20:
+            if unpacked > limits.workbook_megabytes << 20:
+                raise UnreadableUploadError(
+                    "too_large",
+                    f"The workbook unpacks to {unpacked >> 20:,} MB; at most {limits.workbook_megabytes:,} MB are "
+                    "accepted. Save it as CSV.",
+                )
+            for member in archive.namelist():
+                if member.endswith(".xml"):
+                    with archive.open(member) as sheet:
+                        _refuse_far_cells(sheet)
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        raise _damaged() from error
+
+
+def _refuse_far_cells(sheet: IO[bytes]) -> None:
+    """Refuse a sheet with a cell so far out that the empty ones before it would fill the memory."""
+    columns, rows, tail = 26, 99_999, b""
+    while chunk := sheet.read(_SCANNED):
+        text = tail + chunk
+        columns = max([columns, *(_column_number(letters) for letters in set(_FAR_COLUMN.findall(text)))])
+        rows = max([rows, *(int(digits) for digits in set(_FAR_ROW.findall(text)))])
+        tail = text[-_LONGEST_TAG:]
+    if columns * rows > _MOST_CELLS:
         raise UnreadableUploadError(
             "too_large",
-            f"The workbook unpacks to {unpacked >> 20:,} MB; at most {limits.workbook_megabytes:,} MB are "
-            "accepted. Save it as CSV.",
+            "A cell far below or far to the right of the others makes a sheet of the workbook too large. Delete the "
+            "empty rows and columns, or save the answers as CSV.",
         )
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - ord("A") + 1
+    return number
 
 
 def _text(cell: Cell) -> str:
