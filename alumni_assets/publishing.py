@@ -21,6 +21,7 @@ from alumni_assets.warehouse.tables import (
     describe_tables,
     mark_all_published,
     mark_changed,
+    only_count,
     unpublished_tables,
 )
 
@@ -62,11 +63,13 @@ def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) ->
             if not tables:
                 return Publication(_generation_here(connection), ())
             generation = _begin_generation(connection, lake, utc)
-        _publish_tables(writer, lake, tables - {_SEAL}, generation)
+        with writer.transaction() as connection:
+            for table in sorted(tables - {_SEAL}):
+                _publish_table(connection, lake, table, generation)
         _publish_database(writer, lake)
         lake.put_bytes(DICTIONARY_KEY, data_dictionary(generation, utc).encode())
-        _publish_tables(writer, lake, {_SEAL}, generation)
         with writer.transaction() as connection:
+            _publish_table(connection, lake, _SEAL, generation)
             mark_all_published(connection)
     return Publication(generation, tuple(name for name in TABLES if name in tables and name != _SEAL))
 
@@ -92,8 +95,7 @@ def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime)
 
 
 def _generation_here(connection: DuckDBPyConnection) -> int:
-    row = connection.execute(f"SELECT max(generation) FROM {_SEAL}").fetchone()
-    return row[0] if row and row[0] is not None else 0
+    return only_count(connection.execute(f"SELECT coalesce(max(generation), 0) FROM {_SEAL}"))
 
 
 def _generation_published(lake: Lake) -> int:
@@ -108,21 +110,16 @@ def _generation_published(lake: Lake) -> int:
         return 0
 
 
-def _publish_tables(writer: WarehouseWriter, lake: Lake, tables: set[str], generation: int) -> None:
-    with writer.transaction() as connection:
-        for table in sorted(tables):
-            with lake.writing(table_key(table)) as path:
-                connection.execute(
-                    f"""
-                    COPY {table} TO $path (
-                        FORMAT parquet,
-                        COMPRESSION zstd,
-                        USE_TMP_FILE false,
-                        KV_METADATA {{generation: $generation}}
-                    )
-                    """,
-                    {"path": str(path), "generation": str(generation)},
-                )
+def _publish_table(connection: DuckDBPyConnection, lake: Lake, table: str, generation: int) -> None:
+    with lake.writing(table_key(table)) as path:
+        connection.execute(
+            f"""
+            COPY {table} TO $path (
+                FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{generation: $generation}}
+            )
+            """,
+            {"path": str(path), "generation": str(generation)},
+        )
 
 
 def _publish_database(writer: WarehouseWriter, lake: Lake) -> None:

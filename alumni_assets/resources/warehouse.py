@@ -96,7 +96,7 @@ class WarehouseWriter:
 
     @contextmanager
     def transaction(self) -> Iterator[DuckDBPyConnection]:
-        """One transaction, as in `WarehouseResource.writing`; after it the file is closed, without a log."""
+        """One transaction, as in `WarehouseResource.writing`; after it all is in the file, nothing in a log."""
         with self._opened() as connection:
             try:
                 connection.execute("BEGIN")

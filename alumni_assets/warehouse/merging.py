@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
-from duckdb import DuckDBPyConnection
+from typing import TYPE_CHECKING
 
 from alumni_assets import contract
 from alumni_assets.queries import DEDUPLICATION, query
@@ -23,6 +21,10 @@ from alumni_assets.warehouse.tables import (
     only_count,
     replace_content,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
 
 # Folders named like `department=HR` on the way to a file say nothing about its rows.
 _PARQUET = "read_parquet($path, hive_partitioning = false)"
@@ -80,11 +82,11 @@ def upload_changes(merged: Mapping[str, str], wanted: Mapping[str, str]) -> Uplo
     )
 
 
-def merge_uploads(connection: DuckDBPyConnection, counting: Mapping[str, str], parquet_of: ParquetOf) -> MergeReport:
+def merge_uploads(connection: "DuckDBPyConnection", counting: Mapping[str, str], parquet_of: ParquetOf) -> MergeReport:
     """Make `survey_responses` hold the rows of the uploads that count, and `alumni` the newest of them.
 
     `counting` gives each upload that counts now the version (content hash) of its transformed Parquet
-    file, whose schema is `contract.TRANSFORMED_SCHEMA`. Only alumni with a row that comes or goes are
+    file, whose schema is `contract_arrow.TRANSFORMED_SCHEMA`. Only alumni with a row that comes or goes are
     reconsidered, so the cost follows the batch and not the history. Raises UnexpectedRowsError for a
     file with another upload's rows.
     """
@@ -115,11 +117,11 @@ def merge_uploads(connection: DuckDBPyConnection, counting: Mapping[str, str], p
 
 
 def merge_quarantine(
-    connection: DuckDBPyConnection, uploads: Mapping[str, QuarantinedUpload], parquet_of: ParquetOf
+    connection: "DuckDBPyConnection", uploads: Mapping[str, QuarantinedUpload], parquet_of: ParquetOf
 ) -> QuarantineReport:
     """Make `quarantine` hold the invalid rows of exactly these uploads, each with its upload's status.
 
-    The schema of their Parquet files is `contract.INVALID_SCHEMA`. An upload of which only the status
+    The schema of their Parquet files is `contract_arrow.INVALID_SCHEMA`. An upload of which only the status
     changed is not read again. Raises UnexpectedRowsError for a file with another upload's rows.
     """
     rows = connection.execute("SELECT upload, version, status FROM pipeline.quarantined_uploads").fetchall()
@@ -157,7 +159,7 @@ def merge_quarantine(
     )
 
 
-def replace_uploads(connection: DuckDBPyConnection, rows: pa.Table) -> bool:
+def replace_uploads(connection: "DuckDBPyConnection", rows: "pa.Table") -> bool:
     """Make the table `uploads` hold these rows, oldest first; returns whether its content changed.
 
     `rows` has the columns of `TABLES["uploads"]`, in any order, the timestamps in UTC without a zone.
@@ -172,7 +174,7 @@ def replace_uploads(connection: DuckDBPyConnection, rows: pa.Table) -> bool:
     return changed
 
 
-def _touch(connection: DuckDBPyConnection, uploads: Sequence[str]) -> None:
+def _touch(connection: "DuckDBPyConnection", uploads: Sequence[str]) -> None:
     """Add the alumni of these uploads to `touched`, each once."""
     if not uploads:
         return
@@ -187,7 +189,7 @@ def _touch(connection: DuckDBPyConnection, uploads: Sequence[str]) -> None:
     )
 
 
-def _delete_uploads(connection: DuckDBPyConnection, table: str, uploads: Sequence[str]) -> int:
+def _delete_uploads(connection: "DuckDBPyConnection", table: str, uploads: Sequence[str]) -> int:
     """Delete the rows of these uploads; returns how many there were."""
     if not uploads:
         return 0
@@ -195,33 +197,47 @@ def _delete_uploads(connection: DuckDBPyConnection, table: str, uploads: Sequenc
     return only_count(connection.execute(statement, [list(uploads)]))
 
 
-def _insert_responses(connection: DuckDBPyConnection, upload: str, parquet_of: ParquetOf) -> int:
+def _insert_responses(connection: "DuckDBPyConnection", upload: str, parquet_of: ParquetOf) -> int:
     columns = TABLES["survey_responses"].column_list
     statement = f"INSERT INTO survey_responses SELECT {columns} FROM {_PARQUET} WHERE upload = $upload"
     with parquet_of(upload) as path:
         return _insert_all(connection, statement, path, upload)
 
 
-def _insert_invalid(connection: DuckDBPyConnection, upload: str, status: str, parquet_of: ParquetOf) -> int:
+def _insert_invalid(connection: "DuckDBPyConnection", upload: str, status: str, parquet_of: ParquetOf) -> int:
     survey_columns = ", ".join(contract.NAMES)
+    headers = {column.header: column.name for column in contract.COLUMNS}
     statement = f"""
         INSERT INTO quarantine
         SELECT
             upload,
             source_row,
             $status,
-            array_to_string([coalesce(nullif(p."column", '') || ':', '') || p.code for p in problems], ', '),
-            array_to_string([p.message for p in problems], chr(10)),
+            array_to_string(
+                [coalesce(map($headers, $names)[p."column"] || ':', '') || p.code for p in problems], ', '
+            ),
+            array_to_string(
+                [
+                    coalesce(nullif(p."column", '') || ': ', '') || p.message
+                    || coalesce(' Did you mean ' || p.suggestion || '?', '')
+                    for p in problems
+                ],
+                chr(10)
+            ),
             {survey_columns},
             other_columns
         FROM {_PARQUET}
         WHERE upload = $upload
     """
     with parquet_of(upload) as path:
-        return _insert_all(connection, statement, path, upload, status=status)
+        return _insert_all(
+            connection, statement, path, upload, status=status, headers=list(headers), names=list(headers.values())
+        )
 
 
-def _insert_all(connection: DuckDBPyConnection, statement: str, path: Path, upload: str, **values: str) -> int:
+def _insert_all(
+    connection: "DuckDBPyConnection", statement: str, path: Path, upload: str, **values: str | list[str]
+) -> int:
     """Insert the rows of a Parquet file that belong to the upload, which must be all of them."""
     file = {"path": _no_pattern(path)}
     inserted = only_count(connection.execute(statement, {**file, "upload": upload, **values}))
@@ -236,7 +252,7 @@ def _no_pattern(path: Path) -> str:
     return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
 
 
-def _deduplicate_touched(connection: DuckDBPyConnection) -> int:
+def _deduplicate_touched(connection: "DuckDBPyConnection") -> int:
     """Decide anew on the alumni of `touched`, from all their responses; returns how many they are."""
     connection.execute("DELETE FROM alumni WHERE employee_id IN (SELECT employee_id FROM touched)")
     with _responses_of_touched(connection):
@@ -245,7 +261,7 @@ def _deduplicate_touched(connection: DuckDBPyConnection) -> int:
 
 
 @contextmanager
-def _responses_of_touched(connection: DuckDBPyConnection) -> Iterator[None]:
+def _responses_of_touched(connection: "DuckDBPyConnection") -> Iterator[None]:
     """While this lasts, `survey_responses` means the responses of the touched alumni only.
 
     A temporary view hides the table of the same name, so the deduplication runs here as it stands.

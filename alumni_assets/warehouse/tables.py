@@ -7,21 +7,17 @@ What goes into the tables is in `merging.py` and `answers.py`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import pyarrow as pa
-from duckdb import DuckDBPyConnection
+from typing import TYPE_CHECKING
 
 from alumni_assets import contract
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 # The name under which the warehouse's file is attached to every connection.
 DATABASE = "warehouse"
 
-_SQL_TYPES: dict[pa.DataType, str] = {
-    pa.int8(): "TINYINT",
-    pa.int64(): "BIGINT",
-    pa.string(): "VARCHAR",
-    contract.TIMESTAMP: "TIMESTAMP",
-}
+_SQL_TYPES = {"int8": "TINYINT", "int64": "BIGINT", "string": "VARCHAR", "timestamp[us]": "TIMESTAMP"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def _survey_text_column(name: str) -> Column:
 
 
 def _lineage_column(name: str) -> Column:
-    return Column(name, _SQL_TYPES[contract.TRANSFORMED_SCHEMA.field(name).type], contract.LINEAGE[name])
+    return Column(name, _SQL_TYPES[contract.TRANSFORMED_COLUMNS[name]], contract.LINEAGE[name])
 
 
 def _counted(name: str, description: str) -> Column:
@@ -97,14 +93,18 @@ TABLES: Mapping[str, Table] = {
             (
                 _lineage_column("upload"),
                 _lineage_column("source_row"),
-                Column("status", "VARCHAR", "Where the row stands: open while it waits for a correction."),
+                Column(
+                    "status",
+                    "VARCHAR",
+                    "open while it waits for a correction; superseded or withdrawn when its upload is.",
+                ),
                 Column(
                     "reason_codes",
                     "VARCHAR",
                     "The reasons as column:code, separated by a comma and a space; "
                     "a reason that concerns the whole row has no column.",
                 ),
-                Column("problems", "VARCHAR", "The same reasons as sentences, one on each line."),
+                Column("problems", "VARCHAR", "The same reasons as sentences for a reviewer, one on each line."),
                 *(_survey_text_column(name) for name in contract.NAMES),
                 Column(
                     "other_columns",
@@ -206,7 +206,7 @@ CREATE TABLE pipeline.unpublished (table_name VARCHAR)
 """
 
 
-def create_missing_tables(connection: DuckDBPyConnection) -> None:
+def create_missing_tables(connection: "DuckDBPyConnection") -> None:
     """Create the tables that are not there; a new table counts as changed.
 
     Raises TableLayoutError when a table that is there has other columns than it should.
@@ -222,7 +222,7 @@ def create_missing_tables(connection: DuckDBPyConnection) -> None:
             raise TableLayoutError(f"the table {table.name} has other columns than this version gives it")
 
 
-def describe_tables(connection: DuckDBPyConnection, tables: Iterable[Table] = TABLES.values()) -> bool:
+def describe_tables(connection: "DuckDBPyConnection", tables: Iterable[Table] = TABLES.values()) -> bool:
     """Bring the comments on tables and columns up to date; returns whether any changed."""
     comments = _present_comments(connection)
     changed = False
@@ -237,7 +237,7 @@ def describe_tables(connection: DuckDBPyConnection, tables: Iterable[Table] = TA
     return changed
 
 
-def mark_changed(connection: DuckDBPyConnection, table: str) -> None:
+def mark_changed(connection: "DuckDBPyConnection", table: str) -> None:
     """Remember that a table's content differs from what is published."""
     connection.execute(
         """
@@ -248,17 +248,17 @@ def mark_changed(connection: DuckDBPyConnection, table: str) -> None:
     )
 
 
-def unpublished_tables(connection: DuckDBPyConnection) -> set[str]:
+def unpublished_tables(connection: "DuckDBPyConnection") -> set[str]:
     """The tables that changed since the last publication that was finished."""
     return {name for (name,) in connection.execute("SELECT table_name FROM pipeline.unpublished").fetchall()}
 
 
-def mark_all_published(connection: DuckDBPyConnection) -> None:
+def mark_all_published(connection: "DuckDBPyConnection") -> None:
     """Forget the changes: what is published is what is here."""
     connection.execute("DELETE FROM pipeline.unpublished")
 
 
-def replace_content(connection: DuckDBPyConnection, name: str, source: str) -> bool:
+def replace_content(connection: "DuckDBPyConnection", name: str, source: str) -> bool:
     """Make a table hold the rows of a query, in their order; returns whether its content changed.
 
     `source` is a SELECT that gives the table's columns, in any order. A table that already holds the same
@@ -276,19 +276,19 @@ def replace_content(connection: DuckDBPyConnection, name: str, source: str) -> b
     return changed
 
 
-def count_rows(connection: DuckDBPyConnection, name: str) -> int:
+def count_rows(connection: "DuckDBPyConnection", name: str) -> int:
     """How many rows a table of `TABLES` has; free of cost."""
     return only_count(connection.execute(f"SELECT count(*) FROM {name}"))
 
 
-def only_count(result: DuckDBPyConnection) -> int:
+def only_count(result: "DuckDBPyConnection") -> int:
     """The one number that a count, an INSERT or a DELETE gives."""
     # All rows are fetched, the one that there is: DuckDB lets nothing be registered while a result is unfinished.
     ((count,),) = result.fetchall()
     return int(count)
 
 
-def _differs(connection: DuckDBPyConnection, left: str, right: str) -> bool:
+def _differs(connection: "DuckDBPyConnection", left: str, right: str) -> bool:
     """Whether two tables of the same columns hold different rows; the order of rows does not count."""
     differing = f"""
         SELECT count(*) FROM (
@@ -302,7 +302,7 @@ def _layout(table: Table) -> list[tuple[str, str]]:
     return [(column.name, column.type) for column in table.columns]
 
 
-def _present_layouts(connection: DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
+def _present_layouts(connection: "DuckDBPyConnection") -> dict[str, list[tuple[str, str]]]:
     rows = connection.execute(
         """
         SELECT table_name, column_name, data_type
@@ -318,7 +318,7 @@ def _present_layouts(connection: DuckDBPyConnection) -> dict[str, list[tuple[str
     return layouts
 
 
-def _present_comments(connection: DuckDBPyConnection) -> dict[tuple[str, str | None], str | None]:
+def _present_comments(connection: "DuckDBPyConnection") -> dict[tuple[str, str | None], str | None]:
     """The comment on each table (column None) and on each column."""
     rows = connection.execute(
         """
@@ -333,7 +333,7 @@ def _present_comments(connection: DuckDBPyConnection) -> dict[tuple[str, str | N
     return {(table, column): comment for table, column, comment in rows}
 
 
-def _schemas(connection: DuckDBPyConnection) -> set[str]:
+def _schemas(connection: "DuckDBPyConnection") -> set[str]:
     rows = connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = $1", [DATABASE])
     return {name for (name,) in rows.fetchall()}
 
