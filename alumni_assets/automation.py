@@ -29,7 +29,9 @@ _FRESH = (
     & ~_AC.executed_with_root_target()
     & ~_AC.all_new_updates_have_run_tags(tag_values=RENEWS_BELOW_TAGS)
 )
-_NEWS = _AC.any_deps_match(_FRESH).since(_AC.newly_requested())
+_FRESH_ABOVE = _AC.any_deps_match(_FRESH)
+# `since` lets its reset win when both come in one tick: what came just after a request would be lost.
+_NEWS = _FRESH_ABOVE.since(~_FRESH_ABOVE & _AC.newly_requested())
 _RENEWED_NOW = _AC.any_deps_match(_AC.will_be_requested())
 _NEVER_MADE = _AC.missing() & ~_AC.execution_failed() & _AC.any_deps_match(~_AC.missing())
 _AT_REST = ~_AC.any_deps_match(_AC.run_in_progress()) & ~_AC.in_progress()

@@ -8,24 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from dagster import AssetCheckSeverity
-from duckdb import DuckDBPyConnection
 
 from alumni_assets import layout, presentation
 from alumni_assets.contract import Contract
 from alumni_assets.queries import DEDUPLICATION, query
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.archive import ArchivedFile, damaged_copies
-from alumni_assets.stages.streaming import ordered_map, stored_batches
-from alumni_assets.stages.transformation import TransformedUpload
-from alumni_assets.stages.validation import Validated
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
     from pandera.pandas import DataFrameSchema
+
+    from alumni_assets.stages.transformation import TransformedUpload
+    from alumni_assets.stages.validation import Validated
 
 READABLE = "readable"
 ROWS_ACCOUNTED_FOR = "rows_accounted_for"
@@ -65,7 +64,7 @@ def readable(found: FileFormat | UnreadableUploadError) -> Outcome:
     )
 
 
-def rows_accounted_for(lake: Lake, upload: str, result: Validated) -> Outcome:
+def rows_accounted_for(lake: Lake, upload: str, result: "Validated") -> Outcome:
     """Whether every row of the file is stored either as valid or as invalid."""
     valid = _stored_rows(lake, layout.valid_key(upload))
     invalid = _stored_rows(lake, layout.invalid_key(upload))
@@ -90,7 +89,7 @@ def transformed_schema_holds(lake: Lake, upload: str, contract: Contract) -> Out
     return _schema_holds(lake, layout.transformed_key(upload), transformed_schema(contract))
 
 
-def invalid_share(result: Validated, header_record: int, contract: Contract, correction: str) -> Outcome:
+def invalid_share(result: "Validated", header_record: int, contract: Contract, correction: str) -> Outcome:
     """How many rows are invalid: none passes, some is a warning, more than the limit blocks the upload.
 
     `correction` says where the invalid rows lie.
@@ -124,7 +123,7 @@ def invalid_share(result: Validated, header_record: int, contract: Contract, cor
     )
 
 
-def transformed_rows_accounted_for(lake: Lake, upload: str, result: TransformedUpload) -> Outcome:
+def transformed_rows_accounted_for(lake: Lake, upload: str, result: "TransformedUpload") -> Outcome:
     """Whether every valid row is stored as transformed, or was dropped as an exact duplicate."""
     valid = _stored_rows(lake, layout.valid_key(upload))
     stored = _stored_rows(lake, layout.transformed_key(upload))
@@ -144,14 +143,27 @@ def copies_verified(lake: Lake, copies: list[ArchivedFile]) -> Outcome:
     return Outcome(False, f"Archived copies are damaged: {names}. Materialize archived_survey again.")
 
 
-def ids_unique(connection: DuckDBPyConnection) -> Outcome:
+def ids_unique(connection: "DuckDBPyConnection") -> Outcome:
     """Whether each employee id has one row in the deduplicated table."""
     rows, ids = _one_row(connection, "SELECT count(*), count(DISTINCT employee_id) FROM alumni")
     return Outcome(rows == ids, f"{rows:,} rows for {ids:,} employee ids.", {"rows": rows, "employee_ids": ids})
 
 
-def every_alumnus_present(connection: DuckDBPyConnection) -> Outcome:
-    """Whether every employee id of every upload that counts is in the deduplicated table, and no other."""
+def every_alumnus_present(connection: "DuckDBPyConnection", transformed_rows: Mapping[str, int]) -> Outcome:
+    """Whether every employee id of every upload that counts is in the deduplicated table, and no other.
+
+    `transformed_rows` says how many rows each upload that counts was transformed into, by the register.
+    """
+    held = dict(connection.execute("SELECT upload, count(*) FROM survey_responses GROUP BY upload").fetchall())
+    differing = {
+        upload for upload in {*held, *transformed_rows} if held.get(upload, 0) != transformed_rows.get(upload, 0)
+    }
+    if differing:
+        return Outcome(
+            False,
+            f"The rows of {len(differing):,} uploads are not all there, such as {presentation.shown(min(differing))}. "
+            "Delete the warehouse file; the next materialization of deduplicated_survey rebuilds it from the lake.",
+        )
     (lost,) = _one_row(
         connection,
         "SELECT count(DISTINCT employee_id) FROM survey_responses "
@@ -171,7 +183,7 @@ def every_alumnus_present(connection: DuckDBPyConnection) -> Outcome:
     )
 
 
-def newest_wins(connection: DuckDBPyConnection) -> Outcome:
+def newest_wins(connection: "DuckDBPyConnection") -> Outcome:
     """Whether each alumnus' row is the newest of their submissions, by deduplicating all of them again."""
     deduplicated = query(DEDUPLICATION)
     (differing,) = _one_row(
@@ -197,7 +209,7 @@ _RECONCILED = {
 }
 
 
-def reconciles(connection: DuckDBPyConnection, answer: str) -> Outcome:
+def reconciles(connection: "DuckDBPyConnection", answer: str) -> Outcome:
     """Whether an answer accounts for every alumnus (the top employees: for every department)."""
     in_answer, in_table = _RECONCILED[answer]
     (answered,) = _one_row(connection, f"SELECT coalesce({in_answer}, 0) FROM {answer}")
@@ -208,12 +220,16 @@ def reconciles(connection: DuckDBPyConnection, answer: str) -> Outcome:
 
 
 def _stored_rows(lake: Lake, key: str) -> int:
+    import pyarrow.parquet as pq
+
     with lake.open(key) as stream:
         return pq.ParquetFile(stream).metadata.num_rows
 
 
 def _schema_holds(lake: Lake, key: str, schema: "DataFrameSchema") -> Outcome:
-    def found_wrong(batch: pa.RecordBatch) -> list[str]:
+    from alumni_assets.stages.streaming import ordered_map, stored_batches
+
+    def found_wrong(batch: "pa.RecordBatch") -> list[str]:
         return _violations(batch, schema)
 
     with lake.local_copy(key) as path:
@@ -234,7 +250,7 @@ def _schema_holds(lake: Lake, key: str, schema: "DataFrameSchema") -> Outcome:
     )
 
 
-def _violations(batch: pa.RecordBatch, schema: "DataFrameSchema") -> list[str]:
+def _violations(batch: "pa.RecordBatch", schema: "DataFrameSchema") -> list[str]:
     import pandas as pd
     from pandera.errors import SchemaErrors
 
@@ -245,6 +261,6 @@ def _violations(batch: pa.RecordBatch, schema: "DataFrameSchema") -> list[str]:
     return []
 
 
-def _one_row(connection: DuckDBPyConnection, statement: str) -> tuple[Any, ...]:
+def _one_row(connection: "DuckDBPyConnection", statement: str) -> tuple[Any, ...]:
     (row,) = connection.execute(statement).fetchall()
     return row

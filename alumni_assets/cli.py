@@ -6,13 +6,18 @@ whatever the quality of the data; 1 when something broke; 2 for a mistake in the
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from alumni_assets.survey_rules import SurveyRulesError, load_rules
+
+if TYPE_CHECKING:
+    from alumni_assets.notifications.delivery import Deliveries
+    from alumni_assets.one_pass import OnePass
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,14 +37,12 @@ def run(approve: bool, approved_by: str | None, note: str, as_json: bool) -> Non
     """Take in every upload that waits under raw/, and bring all tables up to date."""
     from alumni_assets.one_pass import OnePass
 
-    with OnePass() as one_pass:
+    with OnePass() as one_pass, _telling(one_pass):
         approver = approved_by if approved_by is not None else one_pass.settings.approver
         if approve and not approver.strip():
             raise click.UsageError("--approve needs a name: --approved-by NAME, or set ALUMNI_APPROVER.")
         report = one_pass.run(approver if approve else None, note)
-    _print_report(report, as_json)
-    if report["broken"]:
-        raise click.ClickException("\n".join(report["broken"]))
+    _finish(report, as_json)
 
 
 @cli.command()
@@ -50,6 +53,7 @@ def status(as_json: bool) -> None:
 
     with OnePass() as one_pass:
         _print_report(one_pass.status(), as_json)
+        _print_untold(one_pass.untold())
 
 
 @cli.command()
@@ -61,9 +65,9 @@ def withdraw(upload: str, reason: str, by: str | None, as_json: bool) -> None:
     """Take the rows of UPLOAD out of all tables again."""
     from alumni_assets.one_pass import OnePass
 
-    with OnePass() as one_pass:
+    with OnePass() as one_pass, _refusals_are_usage_errors(), _telling(one_pass):
         report = one_pass.withdraw(upload, by if by is not None else one_pass.settings.approver, reason)
-    _print_report(report, as_json)
+    _finish(report, as_json)
 
 
 @cli.command()
@@ -76,9 +80,27 @@ def revalidate(uploads: tuple[str, ...], as_json: bool) -> None:
     """
     from alumni_assets.one_pass import OnePass
 
-    with OnePass() as one_pass:
+    with OnePass() as one_pass, _refusals_are_usage_errors(), _telling(one_pass):
         report = one_pass.revalidate(uploads)
-    _print_report(report, as_json)
+    _finish(report, as_json)
+
+
+@cli.command()
+@click.option("--test", is_flag=True, help="Send a test message instead, to see whether it arrives.")
+def notify(test: bool) -> None:
+    """Send every message that did not get through yet, by e-mail and SNS, also those that were given up."""
+    from alumni_assets.notifications.delivery import send_test
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass:
+        channels = one_pass.notifier.remote_channels()
+        if not channels:
+            raise click.UsageError("ALUMNI_NOTIFY names neither email nor sns, so there is nobody to send to.")
+        result = send_test(channels, one_pass.notifier.links) if test else one_pass.tell(insist=True)
+    click.echo(f"Messages sent: {result.sent}.")
+    _print_untold(result)
+    if result.failures or result.given_up or result.outage:
+        sys.exit(1)
 
 
 @cli.command()
@@ -131,6 +153,51 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+@contextmanager
+def _refusals_are_usage_errors() -> Iterator[None]:
+    """What may not be done to an upload that was named is a mistake in the call."""
+    from alumni_assets.stages.approval import ApprovalRefusedError
+
+    try:
+        yield
+    except ApprovalRefusedError as refusal:
+        raise click.UsageError(str(refusal)) from refusal
+
+
+@contextmanager
+def _telling(one_pass: "OnePass") -> Iterator[None]:
+    """Tell people what happens inside, also when it breaks."""
+    try:
+        one_pass.begin_telling()
+        yield
+    except Exception:
+        _tell(one_pass)
+        raise
+    _tell(one_pass)
+
+
+def _tell(one_pass: "OnePass") -> None:
+    """Whether people can be told changes nothing for the pass; the next one, or the sensor, tries again."""
+    try:
+        _print_untold(one_pass.tell())
+    except Exception as error:
+        click.echo(f"People could not be told. {_sentence(error)}", err=True)
+
+
+def _print_untold(result: "Deliveries") -> None:
+    from alumni_assets.notifications.delivery import sentence
+
+    if text := sentence(result):
+        click.echo(text, err=True)
+
+
+def _finish(report: dict[str, Any], as_json: bool) -> None:
+    """Print what a pass did; the exit status is 1 when something broke."""
+    _print_report(report, as_json)
+    if report["broken"]:
+        raise click.ClickException("\n".join(report["broken"]))
+
+
 def _print_report(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         shown = {name: report[name] for name in ("uploads", "alumni", "published")}
@@ -143,13 +210,14 @@ def _print_report(report: dict[str, Any], as_json: bool) -> None:
 def _print_table(uploads: Sequence[dict[str, Any]]) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     if not uploads:
         click.echo("No uploads.")
         return
-    table = Table("upload", "status", "rows", "valid", "invalid", "reason", box=box.SIMPLE)
+    # Ids are there to be copied: a long one goes on in the next line instead of ending in dots.
+    table = Table(Column("upload", overflow="fold"), "status", "rows", "valid", "invalid", "reason", box=box.SIMPLE)
     for row in uploads:
         numbers = ["" if row[name] is None else f"{row[name]:,}" for name in ("rows", "valid", "invalid")]
         table.add_row(Text(row["upload"]), row["status"], *numbers, Text(row["reason"] or ""))

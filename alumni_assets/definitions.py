@@ -4,12 +4,14 @@ from typing import Any
 
 import dagster as dg
 
-from alumni_assets import automation, jobs, sensors
-from alumni_assets.assets import archive, intake, tables, transformation
+from alumni_assets import automation, jobs, schedules, sensors
+from alumni_assets.assets import archive, intake, sheet, tables, transformation
+from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
-from alumni_assets.settings import Settings, load_settings
+from alumni_assets.settings import Settings, load_settings, prepare_lake
 from alumni_assets.survey_rules import load_rules
 
 
@@ -18,6 +20,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     rules = load_rules(settings.rules)
     return dg.Definitions(
         assets=[
+            sheet.sheet_answers_asset(settings.sheet),
             intake.take_in,
             transformation.transformed_survey_asset(settings.approver),
             archive.archive,
@@ -25,11 +28,13 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             *tables.ANSWER_ASSETS,
             tables.published_survey,
         ],
-        jobs=[jobs.TAKE_IN, jobs.APPROVE, jobs.RENEW],
+        jobs=[jobs.TAKE_IN, jobs.APPROVE, jobs.RENEW, jobs.EXPORT_SHEET],
+        schedules=[schedules.export_sheet_schedule(settings.sheet, rules.time_zone)],
         sensors=[
             sensors.uploads_sensor(settings.sensor_interval),
             *sensors.auto_approval_sensor(settings.sensor_interval, rules),
             automation.automation_sensor(settings.sensor_interval),
+            *notifications_sensor(settings.sensor_interval, settings.notifier),
         ],
         resources={
             "lake": LakeResource(location=settings.lake),
@@ -37,6 +42,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
                 rules=str(settings.rules), home=str(settings.home), memory_limit=settings.warehouse_memory
             ),
             "warehouse": WarehouseResource(home=str(settings.home), memory_limit=settings.warehouse_memory),
+            "notifier": NotifierResource(settings.notifier),
         }
         | resources,
         executor=dg.in_process_executor,
@@ -45,5 +51,10 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions for this environment, built when Dagster asks for them and not at import."""
-    return build_defs(load_settings())
+    """The definitions for this environment, built when Dagster asks for them and not at import.
+
+    So this is where `dagster dev` makes the lake's folder on its first start.
+    """
+    settings = load_settings()
+    prepare_lake(settings)
+    return build_defs(settings)

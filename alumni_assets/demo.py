@@ -5,77 +5,154 @@ Stopping it and starting it again goes on where it was. The real pipeline is sta
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from threading import Event
 
+from alumni_assets.assets import common
 from alumni_assets.contract import default_contract
+from alumni_assets.resources.file_lock import FileLockTimeoutError, exclusive_file_lock
 from alumni_assets.survey.sampling import write_sample
 
 _FOLDER = Path(".demo").absolute()
+_LAKE = _FOLDER / "lake"
+_HOME = _FOLDER / "home"
 _LOG = _FOLDER / "dagster.log"
-_WELCOME = """
+_GROUPS = (common.INTAKE, common.SUPERVISED, common.TABLES, common.ANSWERS, common.PUBLICATION)
+_STARTING = """
 Sample uploads are in {raw}:
   clean.csv          500 rows, all valid
   dirty.csv          400 rows, some of them spoiled
   wrong_header.csv   its header lacks a column
 
-In about half a minute open http://127.0.0.1:{port}/asset-groups and click "Show all groups", then:
-  1. Watch raw_survey, validated_survey and invalid_survey fill: the sensor took the uploads in.
-  2. Click invalid_survey, then Checks > invalid_share > Partitions: what is wrong with dirty.csv, row by row.
-  3. Click transformed_survey > Materialize…, choose clean.csv and dirty.csv, and launch: that approves them.
-     (Approved by "{approver}"; open the config section of the dialog to enter your own name or a note.)
-  4. The tables, the five answers and published_survey follow by themselves. Look at
-     degree_performance, or open {published}.
-Put your own files into {raw} while this runs. Ctrl+C stops it; `make demo` goes on where it was.
-Dagster's own messages are in {log}.
+Dagster is starting, which takes half a minute. Its own messages go to {log}.
+"""
+_WELCOME = """
+Dagster runs. Open
+  {graph}
+
+1. raw_survey, validated_survey and invalid_survey fill within seconds: the sensor took the uploads in.
+2. What is wrong with dirty.csv, row by row: click invalid_survey > Checks > invalid_share > Partitions > dirty.csv.
+   wrong_header.csv was rejected as a whole, and raw_survey is red for it: raw_survey > Checks > readable.
+3. Approve: click transformed_survey > Materialize…, choose clean.csv and dirty.csv, and launch. It is approved by
+   "{approver}"; the description of transformed_survey says how to enter your own name. Dagster begins within
+   half a minute.
+4. The tables, the five answers and published_survey follow by themselves. Look at the answer in the metadata of
+   degree_performance, or open {published}.
+
+Put your own survey files into {raw} while this runs.
+Ctrl+C stops it; `make demo` goes on where it was.
 """
 
 
 def main() -> None:
     """Prepare the demonstration's lake and run `dagster dev` on it until it is interrupted."""
-    raw, home = _FOLDER / "lake" / "raw", _FOLDER / "home"
-    if not raw.exists():
-        _write_samples(raw)
-    (home / "dagster").mkdir(parents=True, exist_ok=True)
-    dagster_yaml = home / "dagster" / "dagster.yaml"
-    dagster_yaml.write_text(_instance_settings(), encoding="utf-8")
+    port = os.environ.get("PORT", "3000")
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        sys.exit(f"PORT is {port!r}; it takes a number such as 3000.")
+    _FOLDER.mkdir(exist_ok=True)
+    try:
+        with exclusive_file_lock(_FOLDER / "demo.lock", 0):
+            _run(int(port))
+    except FileLockTimeoutError as error:
+        sys.exit(f"The demonstration runs already (process {error.holder}). Stop that one first, with Ctrl+C.")
+
+
+def _run(port: int) -> None:
+    _require_free(port)
+    if not (_LAKE / "raw").exists():
+        write_samples(_LAKE / "raw")
+    (_HOME / "dagster").mkdir(parents=True, exist_ok=True)
+    (_HOME / "dagster" / "dagster.yaml").write_text(_instance_settings(), encoding="utf-8")
+    approver = os.environ.get("ALUMNI_APPROVER") or "demo visitor"
+    print(_STARTING.format(raw=_LAKE / "raw", log=_LOG), flush=True)  # noqa: T201
+    server = _start_dagster(port, approver)
+    stopping = _pass_on_signals(server)
+    if _becomes_ready(server, port):
+        print(_welcome(port, approver), flush=True)  # noqa: T201
+    server.wait()
+    if not stopping.is_set():
+        sys.exit(f"Dagster stopped by itself; the end of {_LOG} says why.")
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            sys.exit(f"Port {port} cannot be used ({error.strerror}). Choose another one: make demo PORT=3456")
+
+
+def _start_dagster(port: int, approver: str) -> subprocess.Popen[bytes]:
+    """Start `dagster dev`, in a session of its own, so that Ctrl+C does not reach each of its processes as well."""
     environment = {
         **os.environ,
-        "ALUMNI_LAKE": str(_FOLDER / "lake"),
-        "ALUMNI_HOME": str(home),
-        "ALUMNI_APPROVER": os.environ.get("ALUMNI_APPROVER", "demo visitor"),
-        "DAGSTER_HOME": str(home / "dagster"),
+        "ALUMNI_LAKE": str(_LAKE),
+        "ALUMNI_HOME": str(_HOME),
+        "ALUMNI_APPROVER": approver,
+        "DAGSTER_HOME": str(_HOME / "dagster"),
     }
-    port = os.environ.get("PORT", "3000")
-    print(  # noqa: T201
-        _WELCOME.format(
-            raw=raw,
-            port=port,
-            approver=environment["ALUMNI_APPROVER"],
-            published=_FOLDER / "lake" / "published" / "alumni.duckdb",
-            log=_LOG,
-        ),
-        flush=True,
-    )
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "-m", "alumni_assets.definitions"]
-    with _LOG.open("ab") as log:
-        server = subprocess.Popen(  # noqa: S603
-            [*command, "--port", port], env=environment, stdout=log, stderr=subprocess.STDOUT
+    with _LOG.open("wb") as log:
+        return subprocess.Popen(  # noqa: S603
+            [*command, "--port", str(port)],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
-        signal.signal(signal.SIGTERM, lambda *_: server.send_signal(signal.SIGTERM))
+
+
+def _pass_on_signals(server: subprocess.Popen[bytes]) -> Event:
+    """From now on Ctrl+C and its kind stop the server, once; the event says that they came."""
+    stopping = Event()
+
+    def stop(*_: object) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            print("\nStopping, which takes a few seconds …", flush=True)  # noqa: T201
+            server.send_signal(signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    return stopping
+
+
+def _becomes_ready(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until Dagster's pages can be opened; false when it ends before."""
+    while server.poll() is None:
         try:
-            status = server.wait()
-        except KeyboardInterrupt:
-            status = server.wait()
-    if status:
-        sys.exit(f"Dagster stopped with status {status}; the end of {_LOG} says why (is port {port} taken?).")
+            page = HTTPConnection("127.0.0.1", port, timeout=5)
+            page.request("GET", "/server_info")
+            if page.getresponse().status == HTTPStatus.OK:
+                return True
+        except (OSError, HTTPException):
+            pass
+        time.sleep(0.5)
+    return False
 
 
-def _write_samples(raw: Path) -> None:
+def _welcome(port: int, approver: str) -> str:
+    expanded = ",".join(f"global@global:{group}" for group in _GROUPS)
+    return _WELCOME.format(
+        graph=f"http://127.0.0.1:{port}/asset-groups?expanded={expanded}",
+        approver=approver,
+        published=_LAKE / "published" / "alumni.duckdb",
+        raw=_LAKE / "raw",
+    )
+
+
+def write_samples(raw: Path) -> None:
+    """Make the folder `raw` with the sample uploads in it."""
     contract = default_contract()
     samples = raw.with_name("samples")
-    samples.mkdir(parents=True)
+    samples.mkdir(parents=True, exist_ok=True)
     write_sample(samples / "clean.csv", 500, 0.0, 1, contract)
     write_sample(samples / "dirty.csv", 400, 0.08, 2, contract)
     write_sample(samples / "wrong_header.csv", 50, 0.0, 3, contract)

@@ -1,17 +1,56 @@
-"""Opens Dagster's instance for the `alumni` command: the same one that `dagster dev` uses."""
+"""Opens the Dagster instance for the `alumni` command: the one whose state the UI shows.
+
+Where things lie is decided in `settings.py`; what the instance is made of, in its dagster.yaml.
+"""
 
 from pathlib import Path
 
 from dagster import DagsterInstance
-from dagster._core.instance.ref import InstanceRef
+
+DEFAULT_HOME = ".alumni"
+
+# What the project's own dagster.yaml says, less the paths: they default to the folder that the file is in.
+_SETTINGS = """\
+concurrency:
+  runs:
+    max_concurrent_runs: 4
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 1
+run_monitoring:
+  enabled: true
+  max_runtime_seconds: 21600
+  free_slots_after_run_end_seconds: 60
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
 
 
 def open_instance(home: Path, dagster_home: str | None, working_directory: Path) -> DagsterInstance:
-    """The instance of `DAGSTER_HOME`, else of dagster.yaml in the working directory, else of `home`."""
+    """The instance of `dagster_home`, else of the working directory, else of `home`; close it after use.
+
+    `dagster dev` without DAGSTER_HOME takes dagster.yaml from the directory it is started in, and so does this, as
+    long as `home` is that directory's own `.alumni`; the paths in it are relative to the working directory. For
+    another `home` it is `<home>/dagster`, made on first use: `DAGSTER_HOME=<home>/dagster dagster dev` shows it.
+    """
     if dagster_home:
-        return DagsterInstance.from_ref(InstanceRef.from_dir(dagster_home))
-    folder = home / "dagster"
+        return DagsterInstance.from_config(dagster_home)
+    is_default_home = home.absolute() == (working_directory / DEFAULT_HOME).absolute()
+    if is_default_home and (working_directory / "dagster.yaml").exists():
+        return DagsterInstance.from_config(str(working_directory))
+    return DagsterInstance.from_config(str(_prepared(home / "dagster")))
+
+
+def _prepared(folder: Path) -> Path:
+    """`folder`, made where it is absent, with a dagster.yaml; one that is there already is left alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (working_directory / "dagster.yaml").exists():
-        return DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), config_dir=str(working_directory)))
-    return DagsterInstance.from_ref(InstanceRef.from_dir(str(folder)))
+    try:
+        with (folder / "dagster.yaml").open("x", encoding="utf-8") as settings:
+            settings.write(_SETTINGS)
+    except FileExistsError:
+        pass
+    return folder

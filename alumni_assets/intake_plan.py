@@ -6,13 +6,14 @@ tell whether a file is still being written.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import LakeEntry
 from alumni_assets.survey.standing import Facts, Status, last_arrivals
 
 Known = Mapping[str, tuple[str, int]]
+_CLOCKS_DIFFER_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,20 @@ class Plan:
     together: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> list[tuple[str, ...]]:
+        """What each run takes in."""
+        return [*([self.together] if self.together else []), *[(subject,) for subject in self.alone]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often an upload is tried, how many `uploads` one run takes, and when a file counts as complete."""
+
+    attempts: int
+    uploads: int
+    settle_seconds: float
 
 
 def known_objects(facts: Facts) -> dict[str, tuple[str, int]]:
@@ -53,29 +68,33 @@ def plan(
     unknown: Sequence[LakeEntry],
     in_flight: Collection[str],
     attempts: Mapping[str, int],
-    most_attempts: int,
-    most_uploads: int,
-    quiet_before: datetime,
+    limits: Limits,
+    now: datetime,
 ) -> Plan:
     """Decide about unknown objects.
 
-    Left for later is what a run is at work on, and what was modified after `quiet_before`: it may still be
-    being written. What was begun before without success is tried alone, so that whatever it does to a
-    process, the others do not suffer. At most `most_uploads` are taken at once.
+    Left for later is what a run is at work on, and what `is_settling`. What was begun before without success is
+    tried alone, so that whatever it does to a process, the others do not suffer.
     """
-    together, alone, given_up = [], [], []
-    for entry in unknown:
-        key = _raw_key(entry)
-        tried = attempts.get(layout.listing_identity(key, entry.etag, entry.size), 0)
-        if tried >= most_attempts:
-            given_up.append(key)
-        elif key in in_flight or entry.modified > quiet_before:
-            continue
-        elif tried:
-            alone.append(key)
-        else:
-            together.append(key)
-    return Plan(tuple(together[:most_uploads]), tuple(alone[:most_uploads]), tuple(given_up))
+    ready = {
+        _raw_key(entry): layout.listing_identity(_raw_key(entry), entry.etag, entry.size)
+        for entry in unknown
+        if _raw_key(entry) not in in_flight and not is_settling(entry, now, limits.settle_seconds)
+    }
+    return _by_attempts(ready, attempts, limits)
+
+
+def plan_again(forgotten: Iterable[str], attempts: Mapping[str, int], limits: Limits) -> Plan:
+    """Decide in the same way about uploads that have to be entered again."""
+    return _by_attempts({upload: layout.upload_identity(upload) for upload in forgotten}, attempts, limits)
+
+
+def _by_attempts(identities: Mapping[str, str], attempts: Mapping[str, int], limits: Limits) -> Plan:
+    tried = {subject: attempts.get(identity, 0) for subject, identity in identities.items()}
+    together = [subject for subject, count in tried.items() if count == 0]
+    alone = [subject for subject, count in tried.items() if 0 < count < limits.attempts]
+    given_up = [subject for subject, count in tried.items() if count >= limits.attempts]
+    return Plan(tuple(together[: limits.uploads]), tuple(alone[: limits.uploads]), tuple(given_up))
 
 
 def forgotten_uploads(facts: Facts, partitions: Collection[str], stored_invalid: Collection[str]) -> list[str]:
@@ -99,9 +118,13 @@ def forgotten_uploads(facts: Facts, partitions: Collection[str], stored_invalid:
     )
 
 
-def quiet_before(now: datetime, settle_seconds: float) -> datetime:
-    """Files modified later than this may still be being written."""
-    return now - timedelta(seconds=settle_seconds)
+def is_settling(entry: LakeEntry, now: datetime, settle_seconds: float) -> bool:
+    """Whether a file was modified so recently that it may still be being written.
+
+    A time far ahead says nothing: it was copied along from a computer whose clock is wrong.
+    """
+    age = (now - entry.modified).total_seconds()
+    return -_CLOCKS_DIFFER_SECONDS < age < settle_seconds
 
 
 def _raw_key(entry: LakeEntry) -> str:

@@ -20,18 +20,23 @@ TAKE_IN = define_asset_job(
 APPROVE = define_asset_job(
     "approve_uploads",
     AssetSelection.assets("transformed_survey", "archived_survey") | _TABLES,
+    tags=RENEWS_BELOW_TAGS,
     description="Approves uploads and renews everything below. Started by `alumni run --approve` or the policy.",
 )
 RENEW = define_asset_job(
     "renew_tables",
     _TABLES,
+    tags=RENEWS_BELOW_TAGS,
     description="Brings all tables in line with the register. Started by `alumni run` and `alumni withdraw`.",
+)
+EXPORT_SHEET = define_asset_job(
+    "export_sheet_answers",
+    AssetSelection.assets("sheet_answers"),
+    description="Writes the new answers in the survey's Google Sheet to raw/. Started by its schedule.",
 )
 
 
-def take_in_config(
-    keys: Sequence[str], uploads: Sequence[str] = (), judge_again: bool = False
-) -> dict[str, Any]:
+def take_in_config(keys: Sequence[str], uploads: Sequence[str] = (), judge_again: bool = False) -> dict[str, Any]:
     """Run configuration of `take_in_uploads`: keys under raw/, and uploads to enter again."""
     config = {
         "keys": [layout.quoted(key) for key in keys],
@@ -63,4 +68,4 @@ def approve_tags(uploads: Sequence[str]) -> dict[str, str]:
     The run takes its uploads from its configuration, but Dagster looks up the data versions of partitioned
     assets above by the run's own partition and fails without one: any of the uploads will do.
     """
-    return {PARTITION_NAME_TAG: uploads[0], **RENEWS_BELOW_TAGS}
+    return {PARTITION_NAME_TAG: uploads[0]}

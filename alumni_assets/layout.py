@@ -7,6 +7,8 @@ from alumni_assets.survey.naming import object_name, safe_key
 
 RAW = "raw/"
 REGISTER = "register/"
+DECISIONS = "decisions"
+NOTICES = f"{REGISTER}notices/"
 TRANSFERRING_PREFIXES = (".", "~$")
 TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
 
@@ -47,20 +49,30 @@ def fact_key(kind: str, upload: str) -> str:
 
 
 def log_key(kind: str, subject: str, number: int) -> str:
-    """Entry `number` of the log that a kind of fact keeps about a subject (an upload or a raw key)."""
+    """Entry `number` of the log that a kind of fact keeps about a subject."""
     return f"{log_folder(kind, subject)}{number:06d}.json"
 
 
 def log_folder(kind: str, subject: str) -> str:
     """The folder of such a log."""
-    name = object_name(subject) if "@" in subject else _plain(subject)
+    name = object_name(subject) if kind == "decisions" else _plain(subject)
     return f"{REGISTER}{kind}/{name}/"
+
+
+def notice_key(number: int, *parts: str) -> str:
+    """A fact about notice `number`, such as that a channel accepted it."""
+    return f"{NOTICES}{number:06d}/{'/'.join(parts)}.json"
 
 
 def listing_identity(key: str, etag: str, size: int) -> str:
     """One name for an object as a listing shows it, to count the attempts at taking it in."""
     text = f"{key}\0{etag}\0{size}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(text).hexdigest()[:32]
+
+
+def upload_identity(upload: str) -> str:
+    """One name for an upload that is pinned already, to count the attempts at taking it in again."""
+    return hashlib.sha256(f"upload\0{upload}".encode()).hexdigest()[:32]
 
 
 def is_transferring(key: str) -> bool:
@@ -82,3 +94,33 @@ def quoted(key: str) -> str:
 def unquoted(text: str) -> str:
     """The raw key that `quoted` wrote."""
     return unquote(text, errors="surrogatepass")
+
+
+def sheet_upload(sheet: str, number: int) -> str:
+    """The key, below raw/, of what export `number` of a sheet found new."""
+    return f"sheet/{sheet}-{number:06d}.csv"
+
+
+def export_key(sheet: str, number: int) -> str:
+    """The fact of that export."""
+    return f"{exports_folder(sheet)}{number:06d}.json"
+
+
+def exports_folder(sheet: str) -> str:
+    """The folder of the facts of a sheet's exports."""
+    return f"{REGISTER}exports/{sheet}/"
+
+
+def pending_export_key(sheet: str, number: int, sha256: str) -> str:
+    """Where the content of an export is kept until it is an upload."""
+    return f"{pending_exports_folder(sheet)}{number:06d}-{sha256[:16]}.csv"
+
+
+def pending_exports_folder(sheet: str) -> str:
+    """The folder of what a sheet's exporters have not finished."""
+    return f"sheet/pending/{sheet}/"
+
+
+def number_of_pending_export(key: str) -> int:
+    """The number in a key that `pending_export_key` gave."""
+    return int(key.rpartition("/")[2].partition("-")[0])

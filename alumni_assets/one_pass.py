@@ -4,8 +4,9 @@ Which options the command has, and how it prints, is in `cli.py`.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,8 +20,12 @@ from alumni_assets import intake_plan, jobs, layout, sensors
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.definitions import build_defs
 from alumni_assets.instance import open_instance
+from alumni_assets.notifications.delivery import Deliveries
+from alumni_assets.notifications.telling import Teller
+from alumni_assets.orphaned_runs import COMMAND_TAGS, command_at_work
 from alumni_assets.publishing import FOLDER, table_key
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
 from alumni_assets.stages import approval
@@ -28,6 +33,7 @@ from alumni_assets.stages.uploads_table import reason_of
 from alumni_assets.survey.standing import Facts, Standing, Status, standings
 
 _STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
+_SETTLINGS = 3  # for how many times the settling time a pass waits for files that are being written
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -41,6 +47,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._lake = LakeResource(location=self.settings.lake).lake()
         self._survey = SurveyResource(rules=str(self.settings.rules), home=str(self.settings.home))
         self._register = self._survey.register_of(self._lake)
+        self.notifier = NotifierResource(self.settings.notifier)
         self._stack = ExitStack()
         self._console = Console(stderr=True)
         self._broken: list[str] = []
@@ -48,9 +55,7 @@ class OnePass(AbstractContextManager["OnePass"]):
     def __enter__(self) -> Self:
         home, dagster_home = self.settings.home, self.settings.dagster_home
         own_home = None if self.settings.home_is_default else home
-        self._instance = self._stack.enter_context(
-            open_instance(own_home or home, dagster_home, Path.cwd())
-        )
+        self._instance = self._stack.enter_context(open_instance(own_home or home, dagster_home, Path.cwd()))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -58,15 +63,14 @@ class OnePass(AbstractContextManager["OnePass"]):
 
     def run(self, approver: str | None, note: str) -> dict[str, Any]:
         """Take in what waits; with an approver, approve all that waits; renew every table."""
+        self._take_turn()
         before = self._register.facts()
         self._take_in_all()
         facts = self._register.facts()
         made = {entry.key for entry in self._lake.list("transformed/")}
         uploads = set(approval.approved_but_not_made(facts, made))
         if approver is not None:
-            uploads |= {
-                upload for upload in approval.waiting(facts) if not facts.ingested[upload].failed_checks
-            }
+            uploads |= {upload for upload in approval.waiting(facts) if not facts.ingested[upload].failed_checks}
         self._renew(sorted(uploads, key=lambda upload: facts.seen[upload].received_at), approver or "", note)
         return self._report(before, self._register.facts())
 
@@ -76,6 +80,7 @@ class OnePass(AbstractContextManager["OnePass"]):
 
     def withdraw(self, upload: str, by: str, reason: str) -> dict[str, Any]:
         """Take an upload's rows out of every table."""
+        self._take_turn()
         before = self._register.facts()
         approval.withdraw(self._register, upload, by, reason)
         self._renew((), "", "")
@@ -83,6 +88,7 @@ class OnePass(AbstractContextManager["OnePass"]):
 
     def revalidate(self, uploads: Sequence[str]) -> dict[str, Any]:
         """Judge uploads by today's rules."""
+        self._take_turn()
         before = self._register.facts()
         contract = self._survey.contract()
         chosen = list(uploads) or [
@@ -98,31 +104,68 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._renew((), "", "")
         return self._report(before, self._register.facts())
 
+    def begin_telling(self) -> None:
+        """From now on people elsewhere are told what happens; without this, from the end of the first pass on."""
+        channels = self.notifier.remote_channels()
+        if channels:
+            self._teller().begin(channels)
+
+    def tell(self, insist: bool = False) -> Deliveries:
+        """Tell people elsewhere what happened, by e-mail and SNS; the log is the sensor's.
+
+        With `insist`, what was given up or is to be tried later is tried now.
+        """
+        channels = self.notifier.remote_channels()
+        return self._teller().tell(channels, insist) if channels else Deliveries()
+
+    def untold(self) -> Deliveries:
+        """The messages that did not get through yet."""
+        channels = self.notifier.remote_channels()
+        return self._teller().standing(channels) if channels else Deliveries()
+
+    def _teller(self) -> Teller:
+        return self.notifier.teller(self._lake, self._survey, self._instance)
+
+    def _take_turn(self) -> None:
+        """Wait until no other command is at work; the turn lasts until the command ends."""
+        self._stack.enter_context(command_at_work(self.settings.home, self._instance))
+
     def _take_in_all(self) -> None:
-        forgotten = sensors.find_forgotten(self._lake, self._register, self._instance)
-        if forgotten:
-            config = jobs.take_in_config((), forgotten)
-            self._execute(f"Entering {len(forgotten):,} uploads again", jobs.TAKE_IN.name, config)
+        contract = self._survey.contract()
+        again = sensors.find_again(self._lake, self._register, contract, self._instance)
+        for uploads in again.runs:
+            config = jobs.take_in_config((), uploads)
+            self._execute(f"Entering {len(uploads):,} uploads again", jobs.TAKE_IN.name, config)
+        given_up = set(again.given_up)
         tried: set[str] = set()
-        while keys := self._next_keys(tried):
+        patience = time.monotonic() + _SETTLINGS * contract.rules.uploads.settle_seconds
+        while (plan := self._next_new(tried, patience)).runs:
+            keys = plan.runs[0]
             tried |= set(keys)
             self._execute(f"Taking in {len(keys):,} uploads", jobs.TAKE_IN.name, jobs.take_in_config(keys))
+        given_up |= set(plan.given_up) - tried
+        if given_up:
+            self._broken.append(sensors.given_up_sentence(sorted(given_up), contract))
 
-    def _next_keys(self, tried: set[str]) -> tuple[str, ...]:
-        """What to take in next; waits for files that were written just now."""
+    def _next_new(self, tried: Collection[str], patience: float) -> intake_plan.Plan:
+        """What to take in next; until the time `patience` waits for files that were written just now."""
         contract = self._survey.contract()
         while True:
             plan = sensors.find_new(self._lake, self._register, contract, self._instance)
-            fresh = tuple(key for key in plan.together if key not in tried)
-            alone = tuple(key for key in plan.alone if key not in tried)
-            if fresh or alone or not self._is_settling(contract.rules.uploads.settle_seconds):
-                return fresh or alone[:1]
-            time.sleep(contract.rules.uploads.settle_seconds / 2)
+            untried = replace(
+                plan,
+                together=tuple(key for key in plan.together if key not in tried),
+                alone=tuple(key for key in plan.alone if key not in tried),
+            )
+            settle_seconds = contract.rules.uploads.settle_seconds
+            if untried.runs or time.monotonic() > patience or not self._is_settling(settle_seconds):
+                return untried
+            time.sleep(settle_seconds / 2)
 
     def _is_settling(self, seconds: float) -> bool:
-        border = intake_plan.quiet_before(datetime.now(UTC), seconds)
+        now = datetime.now(UTC)
         unknown = intake_plan.unknown_objects(self._lake.list(layout.RAW), self._register.remembered())
-        return any(entry.modified > border for entry in unknown)
+        return any(intake_plan.is_settling(entry, now, seconds) for entry in unknown)
 
     def _renew(self, uploads: Sequence[str], approver: str, note: str) -> None:
         if uploads:
@@ -145,7 +188,7 @@ class OnePass(AbstractContextManager["OnePass"]):
             result = self._defs.resolve_job_def(job).execute_in_process(
                 run_config={**config, **_QUIET},
                 instance=self._instance,
-                tags=dict(tags),
+                tags={**tags, **COMMAND_TAGS},
                 run_id=run_id,
                 raise_on_error=False,
             )
@@ -175,23 +218,21 @@ class OnePass(AbstractContextManager["OnePass"]):
             earlier = _rows(before)
             rows = {upload: row for upload, row in rows.items() if earlier.get(upload) != row}
         return {
-            "uploads": [*rows.values(), *self._failed()],
+            "uploads": [*rows.values(), *self._failed(facts)],
             "alumni": self._alumni(),
             "published": self._lake.url(FOLDER.rstrip("/")),
             "broken": self._broken,
         }
 
-    def _failed(self) -> list[dict[str, Any]]:
-        """Objects under raw/ that were begun to be taken in and never were."""
+    def _failed(self, facts: Facts) -> list[dict[str, Any]]:
+        """Objects under raw/ that were begun to be taken in and are no uploads yet."""
         attempts = self._register.attempts()
+        seen = {(arrival.key, arrival.etag, arrival.size) for log in facts.arrivals.values() for arrival in log}
         return [
-            _line(entry.key, "failed", reason=f"Failed {count} times; see its failed runs in the Dagster UI.")
+            _line(entry.key, "failed", reason="It could not be taken in; its failed runs in the Dagster UI say why.")
             for entry in (self._lake.list(layout.RAW) if attempts else ())
-            if (
-                count := attempts.get(
-                    layout.listing_identity(entry.key.removeprefix(layout.RAW), entry.etag, entry.size)
-                )
-            )
+            if (identity := (entry.key.removeprefix(layout.RAW), entry.etag, entry.size)) not in seen
+            and layout.listing_identity(*identity) in attempts
         ]
 
     def _alumni(self) -> int:

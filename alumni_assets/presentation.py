@@ -4,6 +4,7 @@ Values from uploads go into tables and plain text only, never into Markdown or l
 that a cell says is rendered.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,25 @@ from alumni_assets.survey.standing import Seen
 
 _BY_HEADER = {column.header: column for column in COLUMNS}
 _SHOWN = 80
+_WORD = re.compile(r"[^\W\d_]{2}")
+_DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)")
+_PHONE_DIGITS = 9
+# What is wrong, to be read after the column's name; the full sentences are the contract's.
+_IN_SHORT: dict[Code, str] = {
+    Code.WRONG_FIELD_COUNT: "has too many or too few cells",
+    Code.UNDECODABLE: "has damaged characters",
+    Code.FIELD_TOO_LONG: "is too long",
+    Code.CONTROL_CHARACTER: "has invisible control characters",
+    Code.MISSING: "is empty",
+    Code.NOT_AN_ID: "is not a number of at most 18 digits",
+    Code.NO_NAME: "has no name besides titles",
+    Code.NOT_IN_LIST: "is not one of the possible answers",
+    Code.NOT_AN_EMAIL: "is not a complete e-mail address",
+    Code.NOT_A_PHONE_NUMBER: "is not a phone number",
+    Code.NOT_A_RATING: "is not a whole number from 1 to 5",
+    Code.NOT_A_DATE: "is not a date that can be read",
+    Code.DATE_IN_FUTURE: "is later than the day of upload",
+}
 
 
 def masked(value: object) -> str:
@@ -51,7 +71,7 @@ def problem_rows(rows: Iterable[Mapping[str, object]], header_record: int) -> Me
     records = [
         TableRecord(
             {
-                "row": f"{row['source_row'] + header_record + 1:,}",  # type: ignore[operator]
+                "row in your file": f"{row['source_row'] + header_record + 1:,}",  # type: ignore[operator]
                 "column": problem["column"] or "(whole row)",
                 "problem": problem["message"],
                 "value": _problem_value(problem),
@@ -61,14 +81,16 @@ def problem_rows(rows: Iterable[Mapping[str, object]], header_record: int) -> Me
         for row in rows
         for problem in row["problems"]  # type: ignore[attr-defined]
     ]
-    return MetadataValue.table(records, schema=_schema("row", "column", "problem", "value", "did you mean"))
+    return MetadataValue.table(
+        records, schema=_schema("row in your file", "column", "problem", "value", "did you mean")
+    )
 
 
 def reasons_in_words(reasons: Mapping[tuple[str, str], int], most: int = 3) -> str:
-    """The most frequent reasons in a few words: `5 × College_Degree not_in_list, …`."""
+    """The most frequent reasons in a few words: `6 × Job_Role is empty, 4 × Department is not …`."""
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    words = [f"{count:,} × {f'{header} ' if header else ''}{code}" for (header, code), count in ordered[:most]]
-    return ", ".join(words) + (", …" if len(ordered) > most else "")
+    words = [f"{count:,} × {header or 'the row'} {_IN_SHORT[Code(code)]}" for (header, code), count in ordered[:most]]
+    return ", ".join(words) + (", and others" if len(ordered) > most else "")
 
 
 def column_schema(fields: Sequence[tuple[str, str, str]]) -> TableSchema:
@@ -107,14 +129,25 @@ def origin(seen: Seen) -> dict[str, Any]:
 
 def _previewed(name: str, value: object) -> str | int:
     column = BY_NAME.get(name)
-    if column is not None and column.personal:
+    if (column is not None and column.personal) or (isinstance(value, str) and _is_contact(value)):
         return masked(value)
     return value if isinstance(value, int) else shown(value)
 
 
 def _problem_value(problem: Mapping[str, str | None]) -> str:
-    column = _BY_HEADER.get(problem["column"] or "")
-    return masked(problem["value"]) if column is None or column.personal else shown(problem["value"])
+    """The offending cell, unless it may be personal: where columns are swapped, a name may be in any of them.
+
+    A word is shown only where a possible answer is so near that it must be a misspelling of that.
+    """
+    column, value = _BY_HEADER.get(problem["column"] or ""), problem["value"] or ""
+    if column is None or column.personal or _is_contact(value):
+        return masked(value)
+    return shown(value) if problem["suggestion"] or not _WORD.search(value) else masked(value)
+
+
+def _is_contact(text: str) -> bool:
+    """Whether a text may be an e-mail address or a phone number."""
+    return "@" in text or (sum(char.isdigit() for char in text) >= _PHONE_DIGITS and not _DATE.match(text))
 
 
 def _schema(*names: str) -> TableSchema:

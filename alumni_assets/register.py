@@ -9,6 +9,7 @@ may be deleted at any time.
 import dataclasses
 import json
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -46,9 +47,21 @@ class Register:
     def __init__(self, lake: Lake, home: Path) -> None:
         self._lake = lake
         self._copy = home / "register.sqlite"
+        self._known: Facts | None = None
+        self._known_since = 0.0
 
-    def facts(self) -> Facts:
-        """Everything that the register holds now."""
+    def facts(self, max_age: float = 0.0) -> Facts:
+        """Everything that the register holds now.
+
+        With a `max_age` in seconds, what others entered that recently may be missing. What was entered here is
+        never missing, so a run that works on many uploads need not look through the whole register for each.
+        """
+        if self._known is None or time.monotonic() - self._known_since > max_age:
+            self._known_since = time.monotonic()
+            self._known = self._all_facts()
+        return self._known
+
+    def _all_facts(self) -> Facts:
         self._renew_copy()
         facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
         for key, body in self._copied():
@@ -82,9 +95,10 @@ class Register:
     def enter_seen(self, seen: Seen) -> Seen:
         """Enter an upload as seen, unless it was before; returns the entry that is in force."""
         key = layout.fact_key("seen", seen.upload)
-        if self._lake.create_bytes(key, _encoded(seen)):
-            return seen
-        return _decoded(Seen, key, self._lake.read_bytes(key))
+        if not self._lake.create_bytes(key, _encoded(seen)):
+            seen = _decoded(Seen, key, self._lake.read_bytes(key))
+        self._note(seen)
+        return seen
 
     def find_seen(self, upload: str) -> Seen | None:
         """The entry of an upload, if it was seen."""
@@ -93,6 +107,7 @@ class Register:
     def enter_ingested(self, ingested: Ingested) -> None:
         """Enter how taking in an upload ended; a later end replaces an earlier one."""
         self._lake.put_bytes(layout.fact_key("ingested", ingested.upload), _encoded(ingested))
+        self._note(ingested)
 
     def find_ingested(self, upload: str) -> Ingested | None:
         """How taking in an upload ended, if it did."""
@@ -101,6 +116,7 @@ class Register:
     def enter_transformed(self, transformed: Transformed) -> None:
         """Enter what the transformation of an upload gave."""
         self._lake.put_bytes(layout.fact_key("transformed", transformed.upload), _encoded(transformed))
+        self._note(transformed)
 
     def find_transformed(self, upload: str) -> Transformed | None:
         """What the transformation of an upload gave, if it was transformed."""
@@ -141,7 +157,13 @@ class Register:
             number += 1
             numbered = dataclasses.replace(fact, number=number)
             if self._lake.create_bytes(layout.log_key(kind, subject, number), _encoded(numbered)):
+                self._note(numbered)
                 return numbered
+
+    def _note(self, fact: Fact) -> None:
+        """Add a fact that was entered just now to those that are known; what was handed out stays as it was."""
+        if self._known is not None:
+            self._known = _with_fact(self._known, fact)
 
     def _find(self, kind: type[F], key: str) -> F | None:
         try:
@@ -179,6 +201,22 @@ class Register:
             connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, etag TEXT, body BLOB)")
             connection.execute("CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, etag TEXT, size INT)")
             yield connection
+
+
+def _with_fact(facts: Facts, fact: Fact) -> Facts:
+    match fact:
+        case Seen():
+            return dataclasses.replace(facts, seen={**facts.seen, fact.upload: fact})
+        case Ingested():
+            return dataclasses.replace(facts, ingested={**facts.ingested, fact.upload: fact})
+        case Transformed():
+            return dataclasses.replace(facts, transformed={**facts.transformed, fact.upload: fact})
+        case Arrival():
+            log = [*facts.arrivals.get(fact.key, ()), fact]
+            return dataclasses.replace(facts, arrivals={**facts.arrivals, fact.key: log})
+        case Decision():
+            decided = [*facts.decisions.get(fact.upload, ()), fact]
+            return dataclasses.replace(facts, decisions={**facts.decisions, fact.upload: decided})
 
 
 def _logs(facts: list[L], subject: Callable[[L], str]) -> dict[str, list[L]]:

@@ -4,13 +4,14 @@ What is to be taken in is decided in `intake_plan.py`, what may approve itself i
 The sensor that renews the tables is in `automation.py`.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dagster import (
     DagsterInstance,
     DagsterRun,
-    DagsterRunStatus,
     DefaultSensorStatus,
     RunRequest,
     RunsFilter,
@@ -22,22 +23,17 @@ from dagster import (
 
 from alumni_assets import intake_plan, jobs, layout, presentation
 from alumni_assets.contract import Contract
+from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake, LakeError
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import approval
+from alumni_assets.survey.standing import Facts
 from alumni_assets.survey_rules import SurveyRules
 
 MOST_UPLOADS = 500
-_UNFINISHED = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 
 def uploads_sensor(interval: int) -> SensorDefinition:
@@ -55,19 +51,16 @@ def uploads_sensor(interval: int) -> SensorDefinition:
     ) -> Iterator[RunRequest | SkipReason]:
         objects, contract = lake.lake(), survey.contract()
         register = survey.register_of(objects)
-        plan = find_new(objects, register, contract, context.instance)
-        forgotten = find_forgotten(objects, register, context.instance) if not in_flight(context.instance) else []
-        if plan.given_up:
-            names = ", ".join(presentation.shown(key) for key in plan.given_up[:5])
-            context.log.error(
-                f"{len(plan.given_up)} uploads failed {contract.rules.limits.attempts} times and are not tried "
-                f"again until they change: {names}. Materialize raw_survey, or look at their failed runs."
-            )
-        for keys in ([plan.together] if plan.together else []) + [(key,) for key in plan.alone]:
-            yield RunRequest(run_config=jobs.take_in_config(keys))
-        if forgotten:
-            yield RunRequest(run_config=jobs.take_in_config((), forgotten[:MOST_UPLOADS]))
-        if not (plan.together or plan.alone or forgotten):
+        end_orphaned_runs(Path(survey.home), context.instance)
+        new = find_new(objects, register, contract, context.instance)
+        busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
+        again = intake_plan.Plan() if busy else find_again(objects, register, contract, context.instance)
+        if new.given_up or again.given_up:
+            context.log.error(given_up_sentence((*new.given_up, *again.given_up), contract))
+        configs = [jobs.take_in_config(keys) for keys in new.runs]
+        configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
+        yield from (RunRequest(run_config=config) for config in configs)
+        if not configs:
             yield SkipReason("Nothing new under raw/.")
 
     return new_uploads
@@ -97,7 +90,7 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
         limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"
         taken = uploads[:MOST_UPLOADS]
         config = jobs.approve_config(taken, approval.AUTO_APPROVER, limit)
-        return RunRequest(run_config=config, tags=jobs.approve_tags(taken))
+        return RunRequest(_hourly_key(facts, taken), run_config=config, tags=jobs.approve_tags(taken))
 
     return [auto_approval]
 
@@ -114,13 +107,31 @@ def find_new(lake: Lake, register: Register, contract: Contract, instance: Dagst
         entry for entry in intake_plan.unknown_objects(listing, known) if not _is_being_written(lake, entry.key)
     ]
     return intake_plan.plan(
-        complete,
-        in_flight(instance),
-        register.attempts(),
-        contract.rules.limits.attempts,
-        MOST_UPLOADS,
-        intake_plan.quiet_before(datetime.now(UTC), contract.rules.uploads.settle_seconds),
+        complete, in_flight(instance), register.attempts(), intake_limits(contract), datetime.now(UTC)
     )
+
+
+def find_again(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
+    """What is to be entered again now, while no other run takes anything in."""
+    forgotten = find_forgotten(lake, register, instance)
+    attempts = register.attempts() if forgotten else {}
+    return intake_plan.plan_again(forgotten, attempts, intake_limits(contract))
+
+
+def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:
+    """What is to be said of what failed too often."""
+    names = ", ".join(presentation.shown(subject) for subject in subjects[:5])
+    return (
+        f"Not tried again, because {contract.rules.limits.attempts} attempts to take them in failed: {names}"
+        f"{', …' if len(subjects) > 5 else ''}. Their failed runs say why; mend that and start one of them again, "
+        "or put the file anew."
+    )
+
+
+def intake_limits(contract: Contract) -> intake_plan.Limits:
+    """The limits of the survey's configuration, and of a run."""
+    rules = contract.rules
+    return intake_plan.Limits(rules.limits.attempts, MOST_UPLOADS, rules.uploads.settle_seconds)
 
 
 def _is_being_written(lake: Lake, key: str) -> bool:
@@ -143,5 +154,11 @@ def in_flight(instance: DagsterInstance) -> set[str]:
     return {key for run in _unfinished(instance, jobs.TAKE_IN.name) for key in jobs.keys_of(run.run_config)}
 
 
+def _hourly_key(facts: Facts, uploads: Sequence[str]) -> str:
+    """A key by which the same approval is not requested again at once if it fails, but only in the next hour."""
+    subject = " ".join(f"{upload}:{facts.ingested[upload].content}" for upload in uploads)
+    return f"{datetime.now(UTC):%Y-%m-%dT%H}-{hashlib.sha256(subject.encode()).hexdigest()[:16]}"
+
+
 def _unfinished(instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
-    return list(instance.get_runs(RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
+    return list(instance.get_runs(RunsFilter(job_name=job_name, statuses=UNFINISHED)))

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from alumni_assets.notifications.configuration import NotifierSettings, notifier_settings
+from alumni_assets.sheet.configuration import SheetSettings, sheet_settings
 from alumni_assets.survey_rules import DEFAULT_RULES
 
 
@@ -18,7 +20,8 @@ class Settings:
 
     `lake` is a folder or `s3://bucket/prefix`; `home` holds the warehouse and Dagster's instance;
     `dagster_home` wins for the instance where it is set; `approver` is the default of `approved_by`;
-    `rules` is the survey's configuration file; the intervals are in seconds.
+    `rules` is the survey's configuration file; `notifier` says how people are told what happened; `sheet`
+    is the Google Sheet behind the survey's form, if there is one; the intervals are in seconds.
     """
 
     lake: str
@@ -29,6 +32,8 @@ class Settings:
     rules: Path
     sensor_interval: int
     warehouse_memory: str
+    notifier: NotifierSettings
+    sheet: SheetSettings | None
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -48,7 +53,23 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         rules=Path(value("ALUMNI_SURVEY", str(DEFAULT_RULES))).expanduser().absolute(),
         sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "5")),
         warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
+        notifier=_notifier(environment),
+        sheet=_sheet(environment),
     )
+
+
+def _notifier(environment: Mapping[str, str]) -> NotifierSettings:
+    try:
+        return notifier_settings(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _sheet(environment: Mapping[str, str]) -> SheetSettings | None:
+    try:
+        return sheet_settings(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _seconds(name: str, text: str) -> int:
@@ -65,11 +86,21 @@ def _memory(name: str, text: str) -> str:
 
 
 def prepare_lake(settings: Settings) -> None:
-    """Make the lake's folder on the very first start, when `home` does not exist yet.
+    """Make the lake's folder on the first start with it, and remember in `home` that it was made.
 
-    Later, a folder that is missing is an error: it may be a disk that is not mounted.
+    Later, a folder that is missing is an error: it may be a disk that is not mounted. Raises `SettingsError`.
     """
-    if "://" in settings.lake or settings.home.exists():
+    if "://" in settings.lake:
         return
-    (Path(settings.lake) / "raw").mkdir(parents=True, exist_ok=True)
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    known, lake = settings.home / "lake_location", os.fsencode(settings.lake)
+    try:
+        if known.exists() and known.read_bytes() == lake:
+            return
+        (Path(settings.lake) / "raw").mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known.write_bytes(lake)
+    except OSError as error:
+        raise SettingsError(
+            f"The folder {error.filename} cannot be used: {error.strerror}. "
+            "ALUMNI_LAKE says where the lake is, ALUMNI_HOME where the pipeline keeps its own files."
+        ) from error

@@ -48,11 +48,12 @@ def archive(
 ) -> Iterator[Any]:
     """Archive each upload of the run that was transformed."""
     register = survey.register_of(lake.lake())
-    for upload in common.uploads_of_run(context, config.uploads):
+
+    def archived(upload: str) -> Iterator[Any]:
         seen, transformed = register.find_seen(upload), register.find_transformed(upload)
         if seen is None or transformed is None:
             context.log.warning(f"Skipped: {upload} is not transformed, so there is nothing to archive.")
-            continue
+            return
         folder, copies = archive_upload(lake.lake(), seen, transformed)
         outcome = checks.copies_verified(lake.lake(), copies)
         yield reporting.report_materialization(
@@ -66,4 +67,5 @@ def archive(
             data_version=transformed.content,
         )
         yield reporting.report_check(context, _VERIFIED, upload, outcome.passed, outcome.description, outcome.metadata)
-    yield from reporting.finish_step(context)
+
+    yield from common.one_by_one(context, common.uploads_of_run(context, config.uploads), archived, "archived")

@@ -1,14 +1,13 @@
-"""What the assets share: groups, owners, column schemas, which uploads a run is about, progress."""
+"""What the assets share: groups, owners, column schemas, which uploads a run is about, one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-from dagster import AssetExecutionContext, AssetKey, AssetSpec
+from dagster import AssetExecutionContext, AssetKey, AssetSpec, Failure
 
 from alumni_assets.contract import BY_NAME, LINEAGE
-from alumni_assets.presentation import column_schema
-from alumni_assets.reporting import UPLOADS
+from alumni_assets.presentation import column_schema, shown
+from alumni_assets.reporting import UPLOADS, finish_step
 
 OWNERS = ["team:alumni-data"]
 TAGS = {"alumni/domain": "survey"}
@@ -42,8 +41,8 @@ def upload_spec(
     )
 
 
-def arrow_columns(schema: pa.Schema, as_text: bool = False) -> dict[str, Any]:
-    """Dagster's column schema of a stored table, with the contract's descriptions."""
+def columns_metadata(columns: Mapping[str, str], as_text: bool = False) -> dict[str, Any]:
+    """Dagster's column schema of a stored table (names and types), with the contract's descriptions."""
     described = {
         "other_columns": "Cells of columns that the contract does not know, as JSON.",
         "problems": "Every reason for which the row is invalid.",
@@ -52,13 +51,13 @@ def arrow_columns(schema: pa.Schema, as_text: bool = False) -> dict[str, Any]:
         "dagster/column_schema": column_schema(
             [
                 (
-                    field.name,
-                    "list of problems" if field.name == "problems" else str(field.type),
-                    _as_it_came(field.name)
-                    if as_text and field.name in BY_NAME
-                    else described.get(field.name) or BY_NAME[field.name].description,
+                    name,
+                    kind,
+                    _as_it_came(name)
+                    if as_text and name in BY_NAME
+                    else described.get(name) or BY_NAME[name].description,
                 )
-                for field in schema
+                for name, kind in columns.items()
             ]
         )
     }
@@ -69,6 +68,30 @@ def uploads_of_run(context: AssetExecutionContext, configured: Sequence[str]) ->
     if configured:
         return list(configured)
     return list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else []
+
+
+def one_by_one(
+    context: AssetExecutionContext, subjects: Sequence[str], work: Callable[[str], Iterator[Any]], participle: str
+) -> Iterator[Any]:
+    """The events of working on one subject after the other, and of the end of the step.
+
+    What breaks with one neither fails nor holds up the others: the step fails at its end, after all of them.
+    `participle` says what is done to them, such as "archived".
+    """
+    broken: list[str] = []
+    for subject in subjects:
+        try:
+            yield from work(subject)
+        except Exception as error:
+            broken.append(subject)
+            context.log.error(f"{shown(subject)} could not be {participle}: {_safe(error)}")
+    yield from finish_step(context)
+    if broken:
+        raise Failure(
+            f"{len(broken)} of {len(subjects)} uploads could not be {participle}; the others were. The step's log "
+            f"says why. First: {shown(broken[0])}",
+            allow_retries=False,
+        )
 
 
 def progress_log(context: AssetExecutionContext, upload: str) -> Callable[[int, float], None]:
@@ -82,6 +105,12 @@ def progress_log(context: AssetExecutionContext, upload: str) -> Callable[[int, 
             context.log.info(f"{upload}: {rows:,} rows so far, {rows / seconds:,.0f} rows per second")
 
     return log
+
+
+def _safe(error: Exception) -> str:
+    """An error for the log: our own messages hold no cell values, those of libraries may."""
+    own = type(error).__module__.startswith("alumni_assets")
+    return str(error) if own else type(error).__name__
 
 
 def _as_it_came(name: str) -> str:

@@ -5,7 +5,7 @@ itself, so that one that breaks neither fails nor holds up the others.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckKey,
@@ -13,7 +13,6 @@ from dagster import (
     AssetKey,
     AssetMaterialization,
     Config,
-    Failure,
     MetadataValue,
     multi_asset,
 )
@@ -21,16 +20,18 @@ from pydantic import Field
 
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.assets import common
-from alumni_assets.contract import INVALID_SCHEMA, VALID_SCHEMA, Contract
+from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.register import Register
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
-from alumni_assets.stages.validation import Validated, validate_upload
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.standing import Ingested, Seen, Status
+
+if TYPE_CHECKING:
+    from alumni_assets.stages.validation import Validated
 
 RAW, VALID, INVALID = AssetKey("raw_survey"), AssetKey("validated_survey"), AssetKey("invalid_survey")
 _READABLE = AssetCheckKey(RAW, checks.READABLE)
@@ -68,7 +69,7 @@ class IntakeConfig(Config):
             "materializing transformed_survey.",
             deps=["raw_survey"],
             kinds={"parquet", "pandera"},
-            metadata=common.arrow_columns(VALID_SCHEMA),
+            metadata=common.columns_metadata(VALID_COLUMNS),
         ),
         common.upload_spec(
             "invalid_survey",
@@ -77,7 +78,7 @@ class IntakeConfig(Config):
             "upload it again under the same name.",
             deps=["raw_survey"],
             kinds={"parquet"},
-            metadata=common.arrow_columns(INVALID_SCHEMA, as_text=True),
+            metadata=common.columns_metadata(INVALID_COLUMNS, as_text=True),
         ),
     ],
     check_specs=[
@@ -103,38 +104,30 @@ class IntakeConfig(Config):
 )
 def take_in(context: AssetExecutionContext, config: IntakeConfig, lake: LakeResource, survey: SurveyResource) -> Events:
     """Take in objects found under raw/, or uploads that are pinned already, one after the other."""
-    step = _Step(context, lake.lake(), survey)
-    broken: list[str] = []
-    uploads = [] if config.keys else common.uploads_of_run(context, config.uploads)
-    for subject in [*config.keys, *uploads]:
-        try:
-            if subject in config.keys:
-                yield from step.new(layout.unquoted(subject))
-            else:
-                yield from step.again(subject, config.judge_again)
-        except Exception as error:
-            broken.append(subject)
-            context.log.error(f"{presentation.shown(subject)} could not be taken in: {_safe(error)}")
-    yield from reporting.finish_step(context)
-    if broken:
-        raise Failure(
-            f"{len(broken)} of {len(config.keys) + len(uploads)} uploads could not be taken in; the others were. "
-            f"They are tried again by themselves. First: {presentation.shown(broken[0])}",
-            allow_retries=False,
-        )
+    step = _Step(context, lake.lake(), survey, config.judge_again)
+    if config.keys:
+        yield from common.one_by_one(context, config.keys, step.new, "taken in")
+    else:
+        uploads = common.uploads_of_run(context, config.uploads)
+        yield from common.one_by_one(context, uploads, step.again, "taken in again")
 
 
 class _Step:
-    """One run's work: takes in one upload at a time."""
+    """One run's work: takes in one upload at a time.
 
-    def __init__(self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource) -> None:
+    `judge_again` is for uploads that are pinned already: whether they are judged anew, or reported as they were.
+    """
+
+    def __init__(self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource, judge_again: bool) -> None:
         self.context = context
         self.lake = lake
+        self.judge_again = judge_again
         self.contract: Contract = survey.contract()
         self.register: Register = survey.register_of(lake)
 
-    def new(self, key: str) -> Events:
-        """Take in the object under raw/ with that key."""
+    def new(self, quoted_key: str) -> Events:
+        """Take in the object under raw/ with that key (as `layout.quoted` writes it)."""
+        key = layout.unquoted(quoted_key)
         entry = self.lake.stat(layout.RAW + key)
         if entry is None:
             self.context.log.warning(f"raw/{presentation.shown(key)} is gone; nothing was taken in.")
@@ -147,18 +140,28 @@ class _Step:
             self.context.log.info(f"{error} It is taken in when it is complete.")
             self.register.end_attempts(identity)
             return
-        yield from self._ingest(arrived.seen)
+        if not arrived.is_unchanged:
+            yield from self._ingest(arrived.seen, arrives=True)
+        elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
+            yield from self._reported_or_ingested(arrived.seen)
         self.register.end_attempts(identity)
 
-    def again(self, upload: str, judge_again: bool) -> Events:
+    def again(self, upload: str) -> Events:
         """Take in an upload again from its pinned copy, or report it as it was judged."""
-        seen, ingested = self.register.find_seen(upload), self.register.find_ingested(upload)
+        seen = self.register.find_seen(upload)
         if seen is None:
             raise intake.PinnedCopyError(f"The register has no upload {upload}.")
-        if ingested and not judge_again and intake.is_stored(self.lake, ingested):
+        identity = layout.upload_identity(upload)
+        self.register.begin_attempt(identity)
+        yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
+        self.register.end_attempts(identity)
+
+    def _reported_or_ingested(self, seen: Seen) -> Events:
+        upload, ingested = seen.upload, self.register.find_ingested(seen.upload)
+        if ingested and intake.is_stored(self.lake, ingested):
             self.context.instance.add_dynamic_partitions("uploads", [upload])
             yield from self._reported(seen, ingested)
-        elif ingested and not judge_again and ingested.contract != self.contract.hash:
+        elif ingested and ingested.contract != self.contract.hash:
             raise intake.PinnedCopyError(
                 f"Tables of {upload} are gone from the lake, and the rules have changed since it was judged. "
                 "Restore them from a backup, or run `alumni revalidate` and approve it again."
@@ -189,16 +192,16 @@ class _Step:
             passed = check.name not in ingested.failed_checks
             yield self._check(check, seen, checks.Outcome(passed, "As it was when the upload was judged."))
 
-    def _ingest(self, seen: Seen) -> Events:
+    def _ingest(self, seen: Seen, arrives: bool = False) -> Events:
         self.context.instance.add_dynamic_partitions("uploads", [seen.upload])
-        earlier = self.register.find_ingested(seen.upload)
-        repeated = intake.duplicate_of(self.register, seen, intake.utc_now()) if earlier is None else None
-        repeated = repeated or (earlier if earlier and earlier.outcome == Status.DUPLICATE else None)
+        repeated = self._repeated(seen, arrives)
         if repeated is not None:
             self.register.enter_ingested(repeated)
             yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
             return
         found = intake.inspect(self.lake, seen, self.contract.rules.limits)
+        from alumni_assets.stages.validation import validate_upload  # imports Arrow
+
         result: Validated | None = None
         if not isinstance(found, UnreadableUploadError):
             try:
@@ -211,6 +214,14 @@ class _Step:
             yield from self._rejected(seen, found)
         else:
             yield from self._validated(seen, found, result)
+
+    def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
+        """What to enter for an upload that only repeats another. A rerun finds what was found when it arrived."""
+        earlier = self.register.find_ingested(seen.upload)
+        was_duplicate = earlier is not None and earlier.outcome == Status.DUPLICATE
+        if earlier is None or (was_duplicate and arrives):
+            return intake.duplicate_of(self.register, seen, intake.utc_now())
+        return earlier if was_duplicate else None
 
     def _rejected(self, seen: Seen, found: FileFormat | UnreadableUploadError) -> Events:
         outcome = checks.readable(found)
@@ -225,10 +236,10 @@ class _Step:
                 contract=self.contract.hash,
             )
         )
-        yield self._raw(seen, {"status": "rejected"})
+        yield self._raw(seen, {"status": "rejected", "reason": found.message})
         yield self._check(_READABLE, seen, outcome)
 
-    def _validated(self, seen: Seen, file_format: FileFormat, result: Validated) -> Events:
+    def _validated(self, seen: Seen, file_format: FileFormat, result: "Validated") -> Events:
         where = self.lake.url(layout.invalid_key(seen.upload))
         outcomes = {
             _READABLE: checks.readable(file_format),
@@ -306,9 +317,3 @@ def _failed(outcomes: dict[AssetCheckKey, checks.Outcome]) -> tuple[str, ...]:
 
 def _only_filled(**metadata: MetadataValue | None) -> dict[str, MetadataValue]:
     return {name: value for name, value in metadata.items() if value is not None}
-
-
-def _safe(error: Exception) -> str:
-    """An error for the log: our own messages hold no cell values, those of libraries may."""
-    own = type(error).__module__.startswith("alumni_assets")
-    return str(error) if own else type(error).__name__

@@ -23,12 +23,10 @@ from dagster import (
 
 from alumni_assets import automation, checks, layout, presentation
 from alumni_assets.assets import common
-from alumni_assets.publishing import FOLDER, publish
 from alumni_assets.queries import ANSWERS
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
-from alumni_assets.stages.uploads_table import quarantined_uploads, uploads_table
 from alumni_assets.survey.standing import standings
 from alumni_assets.warehouse.answers import refresh_answer
 from alumni_assets.warehouse.merging import merge_quarantine, merge_uploads, replace_uploads
@@ -85,17 +83,19 @@ def deduplicated_survey(
 
     Table `alumni`, made from `survey_responses`. Only the alumni of uploads that came or went are decided anew.
     """
+    from alumni_assets.stages.transformation import transformed_rows  # imports Arrow
+
     objects = lake.lake()
     facts = survey.register_of(objects).facts()
-    counting = {
-        upload: facts.transformed[upload].content for upload, standing in standings(facts).items() if standing.counts
-    }
+    counting = {upload: facts.transformed[upload] for upload, standing in standings(facts).items() if standing.counts}
+    versions = {upload: transformed.content for upload, transformed in counting.items()}
+    rows = {upload: transformed.rows for upload, transformed in counting.items()}
     started = time.monotonic()
     with warehouse.writing() as connection:
-        report = merge_uploads(connection, counting, lambda upload: objects.local_copy(layout.transformed_key(upload)))
+        report = merge_uploads(connection, versions, lambda upload: transformed_rows(objects, counting[upload]))
         outcomes = {
             checks.IDS_UNIQUE: checks.ids_unique(connection),
-            checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection),
+            checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
             checks.NEWEST_WINS: checks.newest_wins(connection),
         }
     context.log.info(f"{report.added:,} rows came, {report.removed:,} went, {report.alumni:,} alumni now")
@@ -186,6 +186,9 @@ def published_survey(lake: LakeResource, survey: SurveyResource, warehouse: Ware
 
     `alumni.duckdb` holds one consistent state; each table is a Parquet file too. Only what changed is written.
     """
+    from alumni_assets.publishing import FOLDER, publish  # imports Arrow, like the next
+    from alumni_assets.stages.uploads_table import quarantined_uploads, uploads_table
+
     objects = lake.lake()
     facts = survey.register_of(objects).facts()
     started = time.monotonic()

@@ -17,14 +17,13 @@ from pydantic import Field
 
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.assets import common
-from alumni_assets.contract import TRANSFORMED_SCHEMA
+from alumni_assets.contract import TRANSFORMED_COLUMNS
 from alumni_assets.register import Register
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
-from alumni_assets.stages.transformation import transform_upload
 from alumni_assets.survey.standing import Decision, Transformed
 
 TRANSFORMED = AssetKey("transformed_survey")
@@ -33,9 +32,21 @@ _SCHEMA = AssetCheckKey(TRANSFORMED, checks.SCHEMA_HOLDS)
 _DESCRIPTION = """The upload's rows, cleaned: the one step that a person starts.
 
 Materializing this for an upload **approves** it: its valid rows then count in every table and answer. Look at
-the checks of validated_survey and invalid_survey first. In the dialog, `approved_by` is your name (it must not be
-empty) and `note` is free. An upload whose blocking check failed is refused, unless `override_reason` says why it
-is to be taken all the same. `alumni withdraw` takes an approved upload out again."""
+the checks of validated_survey and invalid_survey first. Then click Materialize…, choose the uploads, and launch.
+To say who you are, open Config > Add config in that dialog and enter
+
+```yaml
+ops:
+  approve_and_transform:
+    config:
+      approved_by: Ana Reyes
+      note: anything that should be remembered
+```
+
+{without}
+
+An upload that failed a blocking check is refused, unless a line `override_reason: …` says why it is to be taken all
+the same. `alumni withdraw` takes an approved upload out again."""
 
 
 def transformed_survey_asset(approver: str) -> AssetsDefinition:
@@ -57,10 +68,10 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
             common.upload_spec(
                 "transformed_survey",
                 common.SUPERVISED,
-                _DESCRIPTION,
+                _description(approver),
                 deps=["validated_survey"],
                 kinds={"parquet", "pandas"},
-                metadata=common.arrow_columns(TRANSFORMED_SCHEMA),
+                metadata=common.columns_metadata(TRANSFORMED_COLUMNS),
             )
         ],
         check_specs=[
@@ -84,33 +95,37 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
         uploads = common.uploads_of_run(context, config.uploads)
         register = survey.register_of(lake.lake())
         refused: dict[str, str] = {}
-        for upload in uploads:
+
+        def approved_and_transformed(upload: str) -> Iterator[Any]:
             try:
                 decision = approval.approve(lake.lake(), register, upload, request)
-            except approval.ApprovalRefusedError as refusal:
+                yield from _transform(context, lake.lake(), register, survey, decision)
+            except (approval.ApprovalRefusedError, approval.RowsChangedError) as refusal:
                 refused[upload] = str(refusal)
                 context.log.warning(f"Skipped: {refusal}")
-                continue
-            yield from _transform(context, lake.lake(), register, survey, decision)
+
+        yield from common.one_by_one(context, uploads, approved_and_transformed, "transformed")
         if refused and len(refused) == len(uploads):
             raise Failure(next(iter(refused.values())), metadata=_refusals(refused), allow_retries=False)
-        yield from reporting.finish_step(context)
 
     return approve_and_transform
+
+
+def _description(approver: str) -> str:
+    without = f"approved by {approver}" if approver else "refused, for nobody is named (ALUMNI_APPROVER sets a default)"
+    return _DESCRIPTION.format(without=f"Without that it is {without}.")
 
 
 def _transform(
     context: AssetExecutionContext, lake: Lake, register: Register, survey: SurveyResource, decision: Decision
 ) -> Iterator[Any]:
+    from alumni_assets.stages.transformation import transform_upload  # imports Arrow
+
     upload, contract = decision.upload, survey.contract()
     seen = register.find_seen(upload)
     assert seen is not None, "an approved upload was seen"
-    result = transform_upload(lake, seen, contract, survey.memory_limit, common.progress_log(context, upload))
-    if result.source != decision.content:
-        raise approval.ApprovalRefusedError(
-            f"The valid rows of {upload} are not the ones that were approved. Materialize validated_survey for it "
-            "again and approve that."
-        )
+    progress = common.progress_log(context, upload)
+    result = transform_upload(lake, seen, decision.content, contract, survey.memory_limit, progress)
     earlier = register.find_transformed(upload)
     outcomes = {
         _ACCOUNTED: checks.transformed_rows_accounted_for(lake, upload, result),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from alumni_assets import layout
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake
-from alumni_assets.stages.intake import utc_now
-from alumni_assets.stages.streaming import sha256_of
+from alumni_assets.stages.hashing import sha256_of
+from alumni_assets.stages.intake import RECENT_SECONDS, standings_of_keys, utc_now
 from alumni_assets.survey.standing import Decision, Facts, Ingested, Standing, Status, standings
 from alumni_assets.survey_rules import ApprovalRules
 
@@ -19,6 +19,10 @@ AUTO_APPROVER = "auto-approve policy"
 
 class ApprovalRefusedError(Exception):
     """The upload may not be approved; the message says why and what to do."""
+
+
+class RowsChangedError(Exception):
+    """Stored rows are not the ones that were approved or made, or today's rules do not know their words."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,8 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
     reason is given, when there is nothing to approve, and when the stored valid rows are not the ones
     that were checked.
     """
-    facts = register.facts()
-    standing = standings(facts).get(upload)
-    if standing is None:
-        raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
+    facts = register.facts(RECENT_SECONDS)
+    standing = _standing(facts, upload)
     ingested = _approvable(facts, standing)
     if _is_approved(standing, ingested):
         assert standing.approval is not None
@@ -82,10 +84,7 @@ def withdraw(register: Register, upload: str, by: str, reason: str) -> Decision:
         raise ApprovalRefusedError("Say why the upload is withdrawn: --reason TEXT.")
     if not by.strip():
         raise ApprovalRefusedError("Say who withdraws the upload: --by NAME, or set ALUMNI_APPROVER.")
-    facts = register.facts()
-    standing = standings(facts).get(upload)
-    if standing is None:
-        raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
+    standing = _standing(register.facts(), upload)
     if standing.status in {Status.REJECTED, Status.DUPLICATE, Status.SEEN, Status.WITHDRAWN}:
         raise ApprovalRefusedError(f"{upload} is {standing.status}: it has no rows that could be withdrawn.")
     return register.append_decision(
@@ -123,6 +122,12 @@ def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
         for upload in waiting(facts)
         if not facts.ingested[upload].failed_checks and _invalid_share(facts, upload) <= rules.max_invalid_share
     ]
+
+
+def _standing(facts: Facts, upload: str) -> Standing:
+    if upload not in facts.seen:
+        raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
+    return standings_of_keys(facts, {facts.seen[upload].key})[upload]
 
 
 def _is_approved(standing: Standing, ingested: Ingested) -> bool:

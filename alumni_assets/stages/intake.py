@@ -4,29 +4,32 @@ Whatever happens under raw/ afterwards changes nothing: all later stages read th
 """
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from alumni_assets import layout
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
-from alumni_assets.stages.streaming import sha256_of
+from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.naming import upload_id
-from alumni_assets.survey.reading import detect
 from alumni_assets.survey.standing import (
     Arrival,
+    Facts,
     Ingested,
     Seen,
+    Standing,
     Status,
-    last_arrivals,
     same_content,
     standings,
 )
 from alumni_assets.survey_rules import LimitRules
+
+RECENT_SECONDS = 10.0
+"""For how long a run that works on many uploads goes by what it read of the register."""
 
 _COPIED_AT_ONCE = 4 << 20
 
@@ -43,11 +46,11 @@ class PinnedCopyError(Exception):
 class Arrived:
     """An upload that has been pinned and entered in the register.
 
-    `is_new` is false when this key already had this content before.
+    `is_unchanged`: the key had this very content when it was last taken in; it was only touched or put again.
     """
 
     seen: Seen
-    is_new: bool
+    is_unchanged: bool
 
 
 def pin(lake: Lake, register: Register, key: str, now: datetime) -> Arrived:
@@ -60,7 +63,7 @@ def pin(lake: Lake, register: Register, key: str, now: datetime) -> Arrived:
     before = lake.stat(source)
     if before is None:
         raise LakeKeyError(f"{lake.url(source)} is gone; put the file there again.")
-    facts = register.facts()
+    facts = register.facts(RECENT_SECONDS)
     known = {seen.upload: seen.sha256 for seen in facts.seen.values() if seen.key == key}
     with lake.local_copy(source) as path:
         sha256 = sha256_of(path)
@@ -70,10 +73,12 @@ def pin(lake: Lake, register: Register, key: str, now: datetime) -> Arrived:
     if after is not None and (after.etag, after.size) != (before.etag, before.size):
         raise UploadChangedError(f"{lake.url(source)} changed while it was read.")
     seen = register.enter_seen(Seen(upload, key, sha256, size, now))
-    last = last_arrivals(facts).get(key)
+    found = [arrival for arrival in facts.arrivals.get(key, ()) if arrival.etag is not None]
+    last = found[-1] if found else None
     if last is None or (last.upload, last.etag, last.size) != (seen.upload, before.etag, size):
         register.append_arrival(Arrival(key, 0, seen.upload, before.etag, size, now))
-    return Arrived(seen, is_new=seen.upload not in facts.ingested)
+    is_last = last is not None and last.upload == seen.upload
+    return Arrived(seen, is_unchanged=is_last and seen.upload in facts.ingested)
 
 
 def inspect(lake: Lake, seen: Seen, limits: LimitRules) -> FileFormat | UnreadableUploadError:
@@ -85,6 +90,8 @@ def inspect(lake: Lake, seen: Seen, limits: LimitRules) -> FileFormat | Unreadab
                     f"The pinned copy of {seen.upload} has {path.stat().st_size:,} bytes instead of "
                     f"{seen.size:,}. Restore {lake.url(layout.pinned_key(seen.upload))} from a backup."
                 )
+            from alumni_assets.survey.reading import detect  # imports Arrow
+
             return detect(seen.key, path, limits)
     except LakeKeyError as error:
         raise PinnedCopyError(
@@ -102,10 +109,11 @@ def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | No
     to one that was superseded revives that one. Content equal to a rejected or withdrawn one is judged
     on its own: under its new name it may be acceptable, and a person decides about it anyway.
     """
-    facts = register.facts()
-    stands = standings(facts)
-    for other in same_content(facts, seen.upload):
-        if not _is_before(facts.seen[other], seen):
+    facts = register.facts(RECENT_SECONDS)
+    others = same_content(facts, seen.upload)
+    stands = standings_of_keys(facts, {facts.seen[other].key for other in others})
+    for other in others:
+        if seen.upload not in facts.ingested and not _is_before(facts.seen[other], seen):
             continue
         if stands[other].status is Status.SUPERSEDED:
             original = facts.seen[other]
@@ -114,6 +122,12 @@ def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | No
         if stands[other].counts or stands[other].waits or stands[other].status is Status.APPROVED:
             return _duplicate(seen, other, now, f"The same content as {other}; it changes nothing.")
     return None
+
+
+def standings_of_keys(facts: Facts, keys: Collection[str]) -> dict[str, Standing]:
+    """Where the uploads under some keys stand; those under other keys make no difference to them."""
+    seen = {upload: seen for upload, seen in facts.seen.items() if seen.key in keys} if keys else {}
+    return standings(replace(facts, seen=seen))
 
 
 def is_stored(lake: Lake, ingested: Ingested) -> bool:

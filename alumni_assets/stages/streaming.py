@@ -1,6 +1,5 @@
 """Streams of batches: work on them on all cores, in order and in bounded memory, and store them."""
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -75,9 +74,3 @@ def stored_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.
     """The batches of a Parquet file, read as they are asked for."""
     with pq.ParquetFile(path, pre_buffer=False) as file:
         yield from file.iter_batches(_READ_ROWS, columns=columns)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

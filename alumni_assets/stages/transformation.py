@@ -5,6 +5,8 @@ How a cell is transformed is in `survey/transformation.py`; which rows are exact
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,15 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alumni_assets import layout
-from alumni_assets.contract import TRANSFORMED_SCHEMA, Contract
+from alumni_assets.contract import COLUMNS, Contract
+from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA
 from alumni_assets.queries import EXACT_DUPLICATES, query
 from alumni_assets.resources.lake_interface import Lake
-from alumni_assets.stages.streaming import TableSink, ordered_map, sha256_of, stored_batches
+from alumni_assets.stages.approval import RowsChangedError
+from alumni_assets.stages.hashing import sha256_of
+from alumni_assets.stages.streaming import TableSink, ordered_map, stored_batches
 from alumni_assets.stages.validation import Progress
-from alumni_assets.survey.standing import Seen
+from alumni_assets.survey.standing import Seen, Transformed
 from alumni_assets.survey.transformation import transform
 
 _PREVIEWED = 10
+_REQUIRED = [column.name for column in COLUMNS if column.required]
 
 
 @dataclass
@@ -38,21 +44,37 @@ class TransformedUpload:
 
 
 def transform_upload(
-    lake: Lake, seen: Seen, contract: Contract, memory_limit: str, progress: Progress
+    lake: Lake, seen: Seen, approved: str, contract: Contract, memory_limit: str, progress: Progress
 ) -> TransformedUpload:
     """Transform the stored valid rows of an upload and store them; a rerun stores the same again.
 
-    `memory_limit` bounds DuckDB's search for exact duplicates, such as `600MB`.
+    `approved` is the SHA-256 of the valid rows that were approved; `memory_limit` bounds DuckDB's search for
+    exact duplicates, such as `600MB`. Raises `RowsChangedError`; then what was stored before stays.
     """
     started, result = time.monotonic(), TransformedUpload()
     transformed = transform(contract, seen.received_at)
+
+    def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
+        clean = transformed(batch)
+        if any(clean[name].null_count for name in _REQUIRED) or pc.any(pc.equal(clean["employee_name"], "")).as_py():
+            raise RowsChangedError(
+                f"The rules have changed since {seen.upload} was judged: some of its answers mean nothing any more. "
+                "Run `alumni revalidate`, look at the result, and approve that."
+            )
+        return clean
+
     with (
         lake.local_copy(layout.valid_key(seen.upload)) as valid,
         lake.writing(layout.transformed_key(seen.upload)) as target,
     ):
         result.source = sha256_of(valid)
+        if result.source != approved:
+            raise RowsChangedError(
+                f"The valid rows of {seen.upload} are not the ones that were approved. Materialize validated_survey "
+                "for it again and approve that."
+            )
         with TableSink(target, TRANSFORMED_SCHEMA) as sink:
-            for batch in ordered_map(transformed, stored_batches(valid)):
+            for batch in ordered_map(complete, stored_batches(valid)):
                 sink.write(batch)
                 progress(sink.rows, time.monotonic() - started)
         repeated = _exact_duplicates(target, memory_limit)
@@ -64,6 +86,18 @@ def transform_upload(
         result.preview = first.slice(0, _PREVIEWED).to_pylist() if first is not None else []
     result.seconds = time.monotonic() - started
     return result
+
+
+@contextmanager
+def transformed_rows(lake: Lake, transformed: Transformed) -> Iterator[Path]:
+    """The stored rows of an upload as a local file. Raises `RowsChangedError` where they are not what was made."""
+    with lake.local_copy(layout.transformed_key(transformed.upload)) as path:
+        if sha256_of(path) != transformed.content:
+            raise RowsChangedError(
+                f"The transformed rows of {transformed.upload} have changed since they were made. Materialize "
+                "transformed_survey for it again."
+            )
+        yield path
 
 
 def _exact_duplicates(path: Path, memory_limit: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from alumni_assets.contract import TIMESTAMP
+from alumni_assets.contract_arrow import TIMESTAMP
 from alumni_assets.survey.standing import Facts, Standing, Status, standings
 from alumni_assets.warehouse.merging import QuarantinedUpload
 

@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alumni_assets import layout
-from alumni_assets.contract import INVALID_SCHEMA, VALID_SCHEMA, Contract
+from alumni_assets.contract import Contract
+from alumni_assets.contract_arrow import INVALID_SCHEMA, VALID_SCHEMA
 from alumni_assets.resources.lake_interface import Lake
-from alumni_assets.stages.streaming import TableSink, ordered_map, sha256_of
+from alumni_assets.stages.hashing import sha256_of
+from alumni_assets.stages.streaming import TableSink, ordered_map
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.reading import NumberedPart, numbered_parts

@@ -23,6 +23,7 @@ CHUNK = 8 << 20
 _SNIFFED = 1 << 16
 _LONGEST_HEADER = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
+_BEYOND_ASCII = bytes(range(128, 256))
 _NO_TITLE = " \t\r\n\v\f\xa0\ufeff" + "".join(_DELIMITERS)
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -235,22 +236,23 @@ def _utf8_characters(head: bytes, rest: BinaryIO) -> tuple[int, int]:
     In damaged UTF-8 the characters outnumber the bytes; in Windows-1252 hardly any letter with its
     neighbours happens to be UTF-8.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     good = bad = 0
+    for text in _texts_beyond_ascii(head, rest):
+        valid = text.encode("utf-8", "ignore")  # without the bytes that were no UTF-8
+        characters = len(valid.decode())
+        good += characters - len(valid.translate(None, _BEYOND_ASCII))
+        bad += len(text) - characters
+    return good, bad
+
+
+def _texts_beyond_ascii(head: bytes, rest: BinaryIO) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     chunk = head
     while chunk:
         if not chunk.isascii() or decoder.getstate()[0]:
-            good, bad = _added(decoder.decode(chunk), good, bad)
+            yield decoder.decode(chunk)
         chunk = rest.read(CHUNK)
-    return _added(decoder.decode(b"", final=True), good, bad)
-
-
-def _added(text: str, good: int, bad: int) -> tuple[int, int]:
-    import numpy as np  # a tenth of a second, and seldom needed
-
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    escaped = int(((codes >= 0xDC80) & (codes <= 0xDCFF)).sum())
-    return good + int((codes > 0x7F).sum()) - escaped, bad + escaped
+    yield decoder.decode(b"", final=True)
 
 
 def _drain(content: BinaryIO) -> None:

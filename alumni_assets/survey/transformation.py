@@ -17,8 +17,8 @@ from alumni_assets.survey import cells
 from alumni_assets.survey_rules import JobRoleRules, NameRules
 
 # Letters with the accents that have no letter of their own (Ọlọ́wọ̀), and apostrophes inside.
-_WORD = r"[^\W\d_](?:[^\W\d_]|[̀-ͯ]|['’](?=[^\W\d_]))*"
-_INNER_LETTER = re.compile(r"(?<=[̀-ͯ])[^\W\d_]|(?<=[^\W\d_]ʻ)[^\W\d_]")
+_WORD = r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f]|['’](?=[^\W\d_]))*"
+_INNER_LETTER = re.compile(r"(?<=[\u0300-\u036f])[^\W\d_]|(?<=[^\W\d_]ʻ)[^\W\d_]")
 Transform = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 

@@ -23,8 +23,8 @@ _UNTITLED = "(cells without a header)"
 _MOST_CELLS = 30_000_000
 _SCANNED = 1 << 20
 _LONGEST_TAG = 1 << 10
-_FAR_COLUMN = re.compile(rb"""<(?:\w+:)?c\b[^<>]*?\br=["']([A-Z]{2,3})[0-9]""")
-_FAR_ROW = re.compile(rb"""<(?:\w+:)?(?:c|row)\b[^<>]*?\br=["'][A-Z]{0,3}([0-9]{6,})""")
+_FAR_COLUMN = re.compile(rb"""<(?:\w+:)?c\b[^<]*?\br=["']([A-Z]{2,3})[0-9]""")
+_FAR_ROW = re.compile(rb"""<(?:\w+:)?(?:c|row)\b[^<]*?\br=["'][A-Z]{0,3}([0-9]{6,})""")
 Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 

@@ -1,0 +1,126 @@
+"""The public graph as a snapshot: assets, checks, jobs and sensors change only on purpose."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from alumni_assets.definitions import build_defs
+from alumni_assets.settings import load_settings
+
+DEPENDENCIES: dict[str, set[str]] = {
+    "sheet_answers": set(),
+    "raw_survey": set(),
+    "validated_survey": {"raw_survey"},
+    "invalid_survey": {"raw_survey"},
+    "transformed_survey": {"validated_survey"},
+    "archived_survey": {"transformed_survey"},
+    "deduplicated_survey": {"transformed_survey"},
+    "degree_performance": {"deduplicated_survey"},
+    "campus_excellence": {"deduplicated_survey"},
+    "department_employment": {"deduplicated_survey"},
+    "job_roles": {"deduplicated_survey"},
+    "top_employees": {"deduplicated_survey"},
+    "published_survey": {
+        "raw_survey",
+        "invalid_survey",
+        "deduplicated_survey",
+        "degree_performance",
+        "campus_excellence",
+        "department_employment",
+        "job_roles",
+        "top_employees",
+    },
+}
+BY_UPLOAD = {"raw_survey", "validated_survey", "invalid_survey", "transformed_survey", "archived_survey"}
+# Whether each check keeps what follows from being made.
+CHECKS = {
+    "sheet_answers:sheet_readable": False,
+    "raw_survey:readable": True,
+    "validated_survey:rows_accounted_for": True,
+    "validated_survey:schema_holds": True,
+    "invalid_survey:invalid_share": True,
+    "transformed_survey:rows_accounted_for": True,
+    "transformed_survey:schema_holds": True,
+    "archived_survey:copies_verified": False,
+    "deduplicated_survey:ids_unique": True,
+    "deduplicated_survey:every_alumnus_present": True,
+    "deduplicated_survey:newest_wins": True,
+    "degree_performance:reconciles": False,
+    "campus_excellence:reconciles": False,
+    "department_employment:reconciles": False,
+    "job_roles:reconciles": False,
+    "top_employees:reconciles": False,
+}
+JOBS = {"take_in_uploads", "approve_uploads", "renew_tables", "export_sheet_answers"}
+SENSORS = {"new_uploads", "renew_tables", "notifications"}
+SCHEDULES = {"export_sheet"}
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    """The definitions of an environment that sets nothing."""
+    return build_defs(load_settings({}))
+
+
+@pytest.fixture(scope="module")
+def graph(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_the_assets_and_what_they_depend_on(graph: dict[str, dg.AssetSpec]) -> None:
+    assert {
+        name: {dependency.asset_key.to_user_string() for dependency in spec.deps} for name, spec in graph.items()
+    } == DEPENDENCIES
+
+
+def test_assets_up_to_the_approval_are_partitioned_by_upload(graph: dict[str, dg.AssetSpec]) -> None:
+    partitioned = {name for name, spec in graph.items() if spec.partitions_def is not None}
+    assert partitioned == BY_UPLOAD
+    assert {graph[name].partitions_def for name in BY_UPLOAD} == {dg.DynamicPartitionsDefinition(name="uploads")}
+
+
+def test_only_a_person_starts_the_transformation(graph: dict[str, dg.AssetSpec]) -> None:
+    by_hand = {name for name, spec in graph.items() if spec.automation_condition is None}
+    assert by_hand == {"sheet_answers", "raw_survey", "validated_survey", "invalid_survey", "transformed_survey"}
+
+
+def test_every_asset_is_described_and_has_an_owner_and_a_group(graph: dict[str, dg.AssetSpec]) -> None:
+    assert [name for name, spec in graph.items() if not (spec.description and spec.owners and spec.group_name)] == []
+
+
+def test_the_checks(defs: dg.Definitions) -> None:
+    found = {
+        f"{check.asset_key.to_user_string()}:{check.name}": check.blocking
+        for assets in defs.assets or ()
+        if isinstance(assets, dg.AssetsDefinition)
+        for check in assets.check_specs
+    }
+    assert found == CHECKS
+
+
+def test_the_jobs_sensors_and_schedules(defs: dg.Definitions) -> None:
+    assert {job.name for job in defs.jobs or ()} == JOBS
+    assert {schedule.name for schedule in defs.schedules or ()} == SCHEDULES
+    assert {sensor.name for sensor in defs.sensors or ()} == SENSORS
+    assert {sensor.default_status for sensor in defs.sensors or ()} == {dg.DefaultSensorStatus.RUNNING}
+
+
+def test_the_definitions_can_be_loaded(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_importing_the_definitions_imports_nothing_that_is_slow() -> None:
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import alumni_assets.definitions, sys; "
+            "print(*sorted({'pandera', 'dagster_aws', 'boto3', 'pandas'} & set(sys.modules)))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(found.stdout.split()) <= {"pandas"}
