@@ -122,7 +122,7 @@ def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:
     """What is to be said of what failed too often."""
     names = ", ".join(presentation.shown(subject) for subject in subjects[:5])
     return (
-        f"Not tried again, because {contract.rules.limits.attempts} attempts to take them in failed: {names}"
+        f"Not tried again, having failed as often as limits.attempts allows ({contract.rules.limits.attempts}): {names}"
         f"{', …' if len(subjects) > 5 else ''}. Their failed runs say why; mend that and start one of them again, "
         "or put the file anew."
     )

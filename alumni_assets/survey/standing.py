@@ -168,13 +168,16 @@ def _standings_of_key(facts: Facts, uploads: Iterable[str], arrivals: Sequence[A
         key=lambda decision: (decision.arrival, decision.upload, decision.number),
         default=None,
     )
+    since = max(counting.arrival, newest.get(counting.upload, 0)) if counting is not None else 0
     for upload, decisions in approvals.items():
-        yield _standing(facts, upload, newest.get(upload, 0), decisions[-1] if decisions else None, counting)
+        approval = decisions[-1] if decisions else None
+        yield _standing(facts, upload, newest.get(upload, 0), approval, counting, since)
 
 
 def _standing(
-    facts: Facts, upload: str, arrival: int, approval: Decision | None, counting: Decision | None
+    facts: Facts, upload: str, arrival: int, approval: Decision | None, counting: Decision | None, since: int
 ) -> Standing:
+    """Where an upload stands whose key has the upload of `counting` in force since the arrival `since`."""
     ingested = facts.ingested.get(upload)
     if ingested is None:
         return Standing(upload, Status.SEEN, arrival=arrival)
@@ -186,7 +189,7 @@ def _standing(
         return Standing(upload, status, counts=True, waits=waits, arrival=arrival, approval=approval)
     if not is_validated:
         return Standing(upload, Status(ingested.outcome), arrival=arrival)
-    if counting is not None and arrival < counting.arrival:
+    if counting is not None and arrival < since:
         return Standing(upload, Status.SUPERSEDED, arrival=arrival, approval=approval, superseded_by=counting.upload)
     if approval is not None and (approval.arrival, approval.content) == (arrival, ingested.content):
         return Standing(upload, Status.APPROVED, arrival=arrival, approval=approval)
@@ -197,13 +200,19 @@ def _standing(
 
 
 def _newest_arrivals(arrivals: Sequence[Arrival]) -> dict[str, int]:
-    """For each upload the number of its newest arrival; arrivals in a row of one upload are one."""
+    """For each upload the number of its newest arrival.
+
+    Arrivals in a row of one upload are one, and a key that still has the content that was last found at it
+    has only been touched, even if other content was revived in between.
+    """
     newest: dict[str, int] = {}
-    previous = ""
+    previous = found = ""
     for arrival in arrivals:
-        if arrival.upload != previous:
+        is_found = arrival.etag is not None
+        if arrival.upload != previous and not (is_found and arrival.upload == found):
             newest[arrival.upload] = arrival.number
         previous = arrival.upload
+        found = arrival.upload if is_found else found
     return newest
 
 

@@ -103,6 +103,10 @@ class Pipeline:
         assert self.take_in(key).success
         return self.upload_of(key)
 
+    def enter_again(self, *uploads: str) -> dg.ExecuteInProcessResult:
+        """What the sensor's run does about uploads that Dagster or the lake has lost something of."""
+        return self._execute(jobs.TAKE_IN.name, jobs.take_in_config((), uploads))
+
     def judge_again(self, *uploads: str) -> dg.ExecuteInProcessResult:
         """What `alumni revalidate` does first."""
         return self._execute(jobs.TAKE_IN.name, jobs.take_in_config((), uploads, judge_again=True))
@@ -207,6 +211,19 @@ class Pipeline:
         )
         event = records[0].event.dagster_event if records and records[0].event else None
         return event.asset_check_evaluation_data if event else None
+
+    def checked(self, asset: str, name: str) -> dict[str, dg.AssetCheckEvaluation]:
+        """The newest result of a check for each upload that has one."""
+        records = self.instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey(asset), name), limit=10_000
+        )
+        events = [record.event.dagster_event for record in reversed(records) if record.event]
+        found = [
+            event.asset_check_evaluation_data
+            for event in events
+            if event and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+        return {evaluation.partition: evaluation for evaluation in found if evaluation.partition}
 
     def events(self) -> str:
         """All that Dagster's event store holds, and the runs' configurations, as one text."""

@@ -260,11 +260,9 @@ def test_approving_again_what_is_approved_records_nothing(pipeline: Pipeline, go
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pipeline, dict[str, str]]]:
-    """A pipeline with an upload of each kind, the good one approved, in an instance on disk as in production."""
-    folder = tmp_path_factory.mktemp("observed")
-    (folder / "instance").mkdir()
-    with dg.DagsterInstance.local_temp(str(folder / "instance")) as instance:
-        pipeline = Pipeline(folder, instance=instance)
+    """A pipeline with an upload of each kind, the good one approved."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("observed"))
+    with pipeline.instance:
         swapped = csv_text(answers(20, 3)).replace("Employee_Name,College_Degree", "College_Degree,Employee_Name")
         ids_missing = csv_text(answers(30, 3), header=("Phone_Number", "Email", *HEADER[:6], HEADER[8]))
         files = {

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from alumni_assets import layout
 
@@ -89,35 +88,30 @@ def test_an_upload_among_bad_ones_is_judged_as_it_is_alone(hostile: Pipeline, tm
 
 
 def test_every_accepted_upload_is_a_partition_with_all_its_checks(hostile: Pipeline) -> None:
-    for expected in ACCEPTED:
-        upload = hostile.upload_of(expected.name)
-        for asset in ("raw_survey", "validated_survey", "invalid_survey"):
-            assert hostile.partition_status(asset, upload) == AssetPartitionStatus.MATERIALIZED, (asset, upload)
-        for asset, check in (
-            ("raw_survey", "readable"),
-            ("validated_survey", "rows_accounted_for"),
-            ("validated_survey", "schema_holds"),
-        ):
-            evaluation = hostile.check(asset, check, upload)
-            assert evaluation is not None, (check, upload)
-            assert evaluation.passed, (check, upload)
-        share = hostile.check("invalid_survey", "invalid_share", upload)
-        assert share is not None
-        assert share.passed == (expected.invalid == 0)
+    accepted = {hostile.upload_of(expected.name): expected for expected in ACCEPTED}
+    for asset in ("validated_survey", "invalid_survey"):
+        assert hostile.instance.get_materialized_partitions(dg.AssetKey(asset)) == set(accepted)
+    readable = hostile.checked("raw_survey", "readable")
+    assert {upload for upload, evaluation in readable.items() if evaluation.passed} == set(accepted)
+    for check in ("rows_accounted_for", "schema_holds"):
+        found = hostile.checked("validated_survey", check)
+        assert {upload: evaluation.passed for upload, evaluation in found.items()} == dict.fromkeys(accepted, True)
+    shares = hostile.checked("invalid_survey", "invalid_share")
+    assert {upload: evaluation.passed for upload, evaluation in shares.items()} == {
+        upload: expected.invalid == 0 for upload, expected in accepted.items()
+    }
 
 
 def test_every_rejected_upload_fails_its_check_with_the_reason_and_goes_no_further(hostile: Pipeline) -> None:
+    facts, readable = hostile.facts, hostile.checked("raw_survey", "readable")
+    everything = set(facts.seen)
+    assert hostile.instance.get_materialized_partitions(dg.AssetKey("raw_survey")) == everything
     for expected in REJECTED:
-        upload = hostile.upload_of(expected.name)
-        evaluation = hostile.check("raw_survey", "readable", upload)
-        assert evaluation is not None, upload
-        assert not evaluation.passed
-        assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+        upload = facts.arrivals[expected.name][-1].upload
+        evaluation = readable[upload]
+        assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
         assert evaluation.metadata["reason_code"].value == expected.code
-        assert hostile.ingested(upload).reason in (evaluation.description or "")
-        assert hostile.partition_status("raw_survey", upload) == AssetPartitionStatus.MATERIALIZED
-        assert hostile.materialization("validated_survey", upload) is None
-        assert hostile.materialization("invalid_survey", upload) is None
+        assert facts.ingested[upload].reason in (evaluation.description or "")
         assert hostile.lake.stat(layout.valid_key(upload)) is None
 
 

@@ -127,7 +127,8 @@ def expected_winners(files: Sequence[Sent], uploads: Sequence[str]) -> set[tuple
     return {(employee_id, upload, row, rating) for employee_id, (_, _, upload, row, rating) in best.items()}
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@pytest.mark.slow
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(files=sent_files, data=st.data())
 def test_any_order_and_grouping_of_approvals_gives_the_same_tables(
     tmp_path_factory: pytest.TempPathFactory, files: list[Sent], data: st.DataObject
@@ -159,9 +160,8 @@ FILES = {
     [
         [["first.csv", "second.csv", "third.csv"]],
         [["third.csv"], ["second.csv"], ["first.csv"]],
-        [["second.csv"], ["first.csv", "third.csv"]],
     ],
-    ids=["all at once", "one by one, the last first", "the second first"],
+    ids=["all at once", "one by one, the last first"],
 )
 def test_dagster_runs_in_any_order_give_the_same_table(pipeline: Pipeline, groups: list[list[str]]) -> None:
     for name, rows in FILES.items():

@@ -168,7 +168,7 @@ def test_what_fails_is_tried_alone_then_given_up_and_never_holds_up_the_others(
     assert runs_of(tick(settled)) == []
     logged = capfd.readouterr().err
     assert "ERROR" in logged
-    assert "3 attempts" in logged
+    assert "limits.attempts" in logged
     assert "broken.csv" in logged
     settled.put("broken.csv", csv_bytes(answers(9)))
     assert runs_of(tick(settled)) == [(["broken.csv"], [])]

@@ -2,8 +2,6 @@
 
 import os
 
-import pytest
-
 from alumni_assets import layout
 
 from .answers import answer, answers, csv_bytes
@@ -91,7 +89,6 @@ def test_going_forth_and_back_many_times(pipeline: Pipeline) -> None:
     assert set(pipeline.alumni()) == {2, 3, 4}
 
 
-@pytest.mark.xfail(strict=True, reason="what came between waits, and is approved with all that waits")
 def test_content_that_returns_while_it_still_counts_leaves_nothing_waiting(pipeline: Pipeline) -> None:
     first = put_and_approve(pipeline, "term.csv", A)
     mistaken = pipeline.put_and_take_in("term.csv", B)
@@ -99,7 +96,6 @@ def test_content_that_returns_while_it_still_counts_leaves_nothing_waiting(pipel
     assert pipeline.statuses() == {first: "transformed", mistaken: "superseded"}
 
 
-@pytest.mark.xfail(strict=True, reason="a file that is touched after another was revived waits for approval again")
 def test_touching_a_file_whose_name_went_back_elsewhere_changes_nothing(pipeline: Pipeline) -> None:
     first = put_and_approve(pipeline, "term.csv", A)
     second = put_and_approve(pipeline, "term.csv", B)

@@ -117,6 +117,13 @@ SECOND = ("arrive b", "judge b", "approve b", "make b")
         ([*FIRST, "arrive a"], "a transformed*"),
         ([*FIRST, "revive a"], "a transformed*"),
         ([*FIRST, "arrive b", "reject b", "arrive a"], "a transformed*, b rejected"),
+        ([*FIRST, "arrive b", "judge b", "arrive a"], "a transformed*, b superseded"),
+        ([*FIRST, "arrive b", "judge b", "revive a"], "a transformed*, b superseded"),
+        ([*FIRST, "arrive b", "judge b", "arrive a", "arrive b"], "a transformed*, b validated?"),
+        # A file that is only touched does not come again, though other content was revived meanwhile.
+        ([*FIRST, *SECOND, "revive a", "approve a", "arrive b"], "a transformed*, b superseded"),
+        ([*FIRST, *SECOND, "revive a", "approve a", "revive b"], "a transformed*, b validated?"),
+        ([*FIRST, *SECOND, "revive a", "approve a", "arrive a", "arrive b"], "a transformed*, b validated?"),
         # Withdrawal gives way to what was there before, and lasts until other content was there.
         ([*FIRST, "withdraw a"], "a withdrawn"),
         ([*FIRST, *SECOND, "withdraw b"], "a transformed*, b withdrawn"),
