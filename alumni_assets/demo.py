@@ -30,8 +30,7 @@ Sample uploads are in {raw}:
   dirty.csv          400 rows, some of them spoiled
   wrong_header.csv   its header lacks a column
 
-Dagster is starting, which takes half a minute. Its own messages go to {log}.
-"""
+Dagster is starting, which takes half a minute. Its own messages go to {log}."""
 _WELCOME = """
 Dagster runs. Open
   {graph}

@@ -1,0 +1,31 @@
+"""Where Chromium is on this machine, and how it is started without talking to anyone."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Playwright
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium_path() -> str | None:
+    return shutil.which("chromium")
+
+
+@contextmanager
+def opened_chromium(playwright: Playwright) -> Iterator[Browser]:
+    """A headless Chromium, closed at the end."""
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=_ARGUMENTS)
+    try:
+        yield browser
+    finally:
+        browser.close()
