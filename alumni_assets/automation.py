@@ -54,7 +54,7 @@ FOLLOWS_ITS_UPLOAD = (_NEWS & _AT_REST).with_label("news from its upload")
 def automation_sensor(minimum_interval_seconds: int = 5) -> AutomationConditionSensorDefinition:
     """The sensor that evaluates the conditions of every asset and requests the runs; on from the start."""
     return AutomationConditionSensorDefinition(
-        "renew_tables",
+        "keep_tables_current",
         target=AssetSelection.all(),
         default_status=DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=minimum_interval_seconds,

@@ -7,7 +7,6 @@ run them. Survey files to put into it are made in `answers.py`.
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import yaml
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from alumni_assets import jobs, sensors
+from alumni_assets import intake_plan, jobs
 from alumni_assets.definitions import build_defs
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
@@ -27,7 +26,7 @@ from alumni_assets.resources.lake import FolderLake
 from alumni_assets.settings import load_settings
 from alumni_assets.stages import approval
 from alumni_assets.survey.standing import Facts, Ingested, Standing, standings
-from alumni_assets.survey_rules import DEFAULT_RULES, SurveyRules, load_rules
+from alumni_assets.survey_rules import DEFAULT_RULES
 
 REAL_FILE = Path(__file__).parents[3] / "shared" / "data" / "dmc_alumni_survey_raw.csv"
 APPROVER = "Ana Reyes"
@@ -76,10 +75,6 @@ class Pipeline:
     @property
     def facts(self) -> Facts:
         return self.register.facts()
-
-    @property
-    def rules(self) -> SurveyRules:
-        return load_rules(Path(self.environment["ALUMNI_SURVEY"]))
 
     def use_rules(self, path: Path) -> None:
         """From now on the survey has these rules."""
@@ -139,12 +134,8 @@ class Pipeline:
 
     def find_new(self) -> tuple[str, ...]:
         """What the sensor would take in now, were every file settled."""
-        return tuple(
-            entry.key.removeprefix("raw/")
-            for entry in sensors.intake_plan.unknown_objects(
-                self.lake.list("raw/"), sensors.intake_plan.known_objects(self.facts)
-            )
-        )
+        unknown = intake_plan.unknown_objects(self.lake.list("raw/"), intake_plan.known_objects(self.facts))
+        return tuple(entry.key.removeprefix("raw/") for entry in unknown)
 
     def upload_of(self, key: str) -> str:
         """The id of what was last found at a key."""
@@ -255,11 +246,6 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
     return data.error.to_string() if data.error else ""
 
 
-def seen_at(pipeline: Pipeline, upload: str) -> datetime:
-    """When an upload was received."""
-    return pipeline.facts.seen[upload].received_at
-
-
 def only(values: Sequence[Any]) -> Any:
     """The one value that there is."""
     (value,) = values
@@ -267,8 +253,8 @@ def only(values: Sequence[Any]) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing of the machine's own settings counts, and no file of the working directory."""
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own settings counts."""
     for name in [name for name in os.environ if name.startswith(("ALUMNI_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
 

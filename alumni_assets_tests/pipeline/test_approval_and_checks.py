@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from alumni_assets import layout
+from alumni_assets import checks, layout
+from alumni_assets.contract import Contract
+from alumni_assets.stages.archive import ArchivedFile
+from alumni_assets.stages.transformation import TransformedUpload
+from alumni_assets.stages.validation import Validated
+from alumni_assets.survey_rules import load_rules
 
 from .answers import DATED, HEADER, answer, answers, csv_bytes, csv_text, workbook
 from .conftest import APPROVER, Pipeline, failure_of, only
@@ -301,7 +307,7 @@ def test_each_partition_has_its_own_materializations(observed: tuple[Pipeline, d
 
 def test_each_partition_has_its_own_check_results(observed: tuple[Pipeline, dict[str, str]]) -> None:
     pipeline, uploads = observed
-    checks = [
+    names = [
         ("raw_survey", "readable"),
         ("validated_survey", "rows_accounted_for"),
         ("validated_survey", "schema_holds"),
@@ -311,8 +317,8 @@ def test_each_partition_has_its_own_check_results(observed: tuple[Pipeline, dict
         ("archived_survey", "copies_verified"),
     ]
     found = {
-        name: [evaluation and evaluation.passed for evaluation in (pipeline.check(*check, upload) for check in checks)]
-        for name, upload in uploads.items()
+        kind: [evaluation and evaluation.passed for evaluation in (pipeline.check(*name, upload) for name in names)]
+        for kind, upload in uploads.items()
     }
     judged_bad = [True, True, True, False, None, None, None]
     assert found == {
@@ -354,6 +360,51 @@ def test_the_tables_have_their_checks(observed: tuple[Pipeline, dict[str, str]])
         evaluation = pipeline.check(answer_table, "reconciles")
         assert evaluation is not None, answer_table
         assert evaluation.passed, answer_table
+
+
+def test_checks_count_what_is_stored_and_say_what_is_missing(observed: tuple[Pipeline, dict[str, str]]) -> None:
+    pipeline, uploads = observed
+    outcome = checks.rows_accounted_for(pipeline.lake, uploads["spoiled"], Validated(rows=5))
+    assert not outcome.passed
+    assert outcome.metadata == {"rows": 5, "stored_valid": 3, "stored_invalid": 1}
+    assert "5 rows in the file = 3 stored as valid + 1 as invalid does not add up" in outcome.description
+    outcome = checks.transformed_rows_accounted_for(
+        pipeline.lake, uploads["good"], TransformedUpload(exact_duplicates=1)
+    )
+    assert not outcome.passed
+    assert outcome.metadata == {"valid": 3, "transformed": 3, "exact_duplicates": 1}
+
+
+def test_checks_name_the_columns_that_do_not_keep_to_the_contract(
+    observed: tuple[Pipeline, dict[str, str]], changed_rules: Callable[..., Path]
+) -> None:
+    pipeline, uploads = observed
+    other = Contract(load_rules(changed_rules(vocabularies={"department": ["Finance"], "dmc_campus": ["Main"]})))
+    outcome = checks.transformed_schema_holds(pipeline.lake, uploads["good"], other)
+    assert not outcome.passed
+    assert outcome.metadata["rows"] == 3
+    names = {part.split(":")[0] for part in str(outcome.metadata["violations"]).split(", ")}
+    assert names == {"department", "dmc_campus"}
+
+
+def test_archived_copies_that_are_not_what_was_archived_are_noticed(
+    observed: tuple[Pipeline, dict[str, str]],
+) -> None:
+    pipeline, uploads = observed
+    ending = f"{layout.object_name(uploads['good'])}/manifest.json"
+    manifest = only([content for name, content in pipeline.files("archive").items() if name.endswith(ending)])
+    copies = [ArchivedFile(**copy) for copy in json.loads(manifest)["files"]]
+    assert checks.copies_verified(pipeline.lake, copies).passed
+    assert {copy.sha256 for copy in copies} == {
+        pipeline.facts.seen[uploads["good"]].sha256,
+        pipeline.facts.transformed[uploads["good"]].content,
+    }
+    assert pipeline.lake.read_bytes(copies[0].key) == GOOD
+    wrong = [replace(copies[0], sha256="0" * 64), replace(copies[1], key="archive/none.parquet")]
+    outcome = checks.copies_verified(pipeline.lake, wrong)
+    assert not outcome.passed
+    assert "the checksum differs" in outcome.description
+    assert "missing" in outcome.description
 
 
 def test_nobody_can_be_recognized_from_the_event_store(observed: tuple[Pipeline, dict[str, str]]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 
 from alumni_assets import layout
@@ -140,3 +141,14 @@ def test_objects_in_the_lake_have_names_that_every_tool_can_read(hostile: Pipeli
             assert name.isprintable(), name
     assert all("/" not in name for name in hostile.files("valid"))
     assert len(hostile.files("pinned")) == len(HOSTILE_UPLOADS)
+
+
+def test_nobody_can_be_recognized_from_the_events_about_hostile_uploads(hostile: Pipeline) -> None:
+    events, personal = hostile.events(), ["employee_name", "email", "phone_number"]
+    cells: set[str] = set()
+    for folder in ("valid", "invalid"):
+        for path in (hostile.root / folder).iterdir():
+            columns = pq.read_table(path, columns=personal).columns
+            cells |= {cell.strip() for column in columns for cell in column.to_pylist() if cell}
+    assert len(cells) > 500
+    assert {cell for cell in cells if len(cell) > 8 and cell in events} == set()

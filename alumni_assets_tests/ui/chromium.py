@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, expect
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -23,7 +23,8 @@ def chromium_path() -> str | None:
 
 @contextmanager
 def opened_chromium(playwright: Playwright) -> Iterator[Browser]:
-    """A headless Chromium, closed at the end."""
+    """A headless Chromium, closed at the end. What is expected on its pages may take as long as on a busy machine."""
+    expect.set_options(timeout=60_000)
     browser = playwright.chromium.launch(executable_path=chromium_path(), args=_ARGUMENTS)
     try:
         yield browser

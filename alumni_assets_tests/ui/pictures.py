@@ -71,6 +71,7 @@ def _graph(browser: Browser, dagster: DagsterDev, width: int, image: Path) -> No
     url = dagster.url("/assets/raw_survey?view=lineage&lineageScope=downstream&lineageDepth=6")
     page.goto(url, wait_until="domcontentloaded")
     expect(page.locator("foreignObject").get_by_text("published_survey").first).to_be_visible()
+    expect(page.get_by_text("Loading...")).to_have_count(0)
     page.wait_for_timeout(5000)
     page.screenshot(path=image, clip=_around(page))
     page.close()

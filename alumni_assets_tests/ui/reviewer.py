@@ -68,7 +68,7 @@ class Reviewer:
 
     def reads(self, text: str) -> None:
         """Wait until a text can be seen on the page; fails when it does not come."""
-        expect(self._visible(text)).to_be_visible(timeout=30_000)
+        expect(self._visible(text)).to_be_visible()
 
     def _visible(self, text: str) -> Locator:
         return self.page.get_by_text(text).locator("visible=true").first
