@@ -91,7 +91,7 @@ def _failed_run(instance: DagsterInstance, record: RunRecord) -> FailedRun:
         step=step,
         reason=reason,
         failed_at=at.astimezone(UTC).replace(tzinfo=None),
-        is_transformation=_transforms(run) and not _transformed(instance, run),
+        is_transformation=step == TRANSFORMING_STEP or (_transforms(run) and not _transformed(instance, run)),
     )
 
 
@@ -117,7 +117,7 @@ def _sentence(data: StepFailureData) -> str:
 def _doing(run: DagsterRun) -> str:
     if not run.job_name.startswith("__"):
         return run.job_name
-    assets = sorted(key.to_user_string() for key in run.asset_selection or ())
+    assets = sorted(key.to_user_string() for key in run.asset_selection or ()) or ["assets"]
     return f"materializing {', '.join(assets[:_NAMED_ASSETS])}{', …' if len(assets) > _NAMED_ASSETS else ''}"
 
 

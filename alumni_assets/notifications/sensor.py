@@ -48,16 +48,22 @@ def notifications_sensor(interval: int, settings: NotifierSettings) -> list[Sens
         teller = notifier.teller(lake.lake(), survey, context.instance)
         now, change = utc_now(), last_change(context.instance)
         if _is_quiet(context.cursor, change, now) and teller.is_lake_readable():
-            return SkipReason("Nothing new to tell.")
+            return SkipReason(_summary(Deliveries()))
         result = teller.tell(notifier.channels(context.log))
         context.update_cursor(_cursor(result, change, now))
         if result.failures or result.given_up:
             raise NotDeliveredError(sentence(result))
-        if result.outage:
-            return SkipReason(f"The lake cannot be used. {result.outage}")
-        return SkipReason(f"Messages sent: {result.sent}. To be sent again: {result.pending}.")
+        return SkipReason(_summary(result))
 
     return [notifications]
+
+
+def _summary(result: Deliveries) -> str:
+    if result.outage:
+        return f"The lake cannot be used. {result.outage}"
+    if result.sent or result.pending:
+        return f"Messages sent: {result.sent}. To be sent again: {result.pending}."
+    return "Nothing new to tell."
 
 
 def _cursor(result: Deliveries, change: str, now: datetime) -> str:

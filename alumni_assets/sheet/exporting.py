@@ -138,7 +138,7 @@ class Exporter:
         key, pending = layout.sheet_upload(self.sheet, number), layout.pending_export_key(self.sheet, number, sha256)
         self.lake.create_bytes(pending, upload)
         self._enter(checkpoint, checkpoint.fact(found, header.titles, key, sha256, self.now()))
-        self._deliver(key, pending, sha256)
+        self._deliver(key, upload, pending)
         return [key]
 
     def _enter(self, checkpoint: Checkpoint, export: Export) -> None:
@@ -157,21 +157,20 @@ class Exporter:
                 self.lake.delete(entry.key)
                 continue
             key = layout.sheet_upload(self.sheet, number)
-            if self._deliver(key, entry.key, sha256):
+            try:
+                content = self.lake.read_bytes(entry.key)
+            except LakeKeyError:  # another exporter has just finished it
+                continue
+            if hashlib.sha256(content).hexdigest() != sha256:
+                raise SheetError("checkpoint", f"{entry.key} in the lake is damaged. Restore it from a backup.")
+            if self._deliver(key, content, entry.key):
                 finished.append(key)
         return finished
 
-    def _deliver(self, key: str, pending: str, sha256: str) -> bool:
+    def _deliver(self, key: str, content: bytes, pending: str) -> bool:
         """Make the upload from what was put aside, unless it was made already; returns whether it was made."""
-        try:
-            content = self.lake.read_bytes(pending)
-        except LakeKeyError:  # another exporter has just finished it
-            return False
-        raw = layout.RAW + key
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise SheetError("checkpoint", f"{pending} in the lake is damaged. Restore it from a backup.")
-        made = False
-        if not self._was_taken_in(key, sha256):
+        raw, made = layout.RAW + key, False
+        if not self._was_taken_in(key, content):
             made = self.lake.create_bytes(raw, content)
             if not made and self.lake.read_bytes(raw) != content:
                 raise SheetError(
@@ -182,8 +181,9 @@ class Exporter:
         self.lake.delete(pending)
         return made
 
-    def _was_taken_in(self, key: str, sha256: str) -> bool:
+    def _was_taken_in(self, key: str, content: bytes) -> bool:
         """Whether the pipeline has the upload already: people may have changed the file since."""
+        sha256 = hashlib.sha256(content).hexdigest()
         return self.lake.stat(layout.fact_key("seen", upload_id(key, sha256))) is not None
 
 
