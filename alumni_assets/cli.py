@@ -7,7 +7,7 @@ whatever the quality of the data; 1 when something broke; 2 for a mistake in the
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +167,9 @@ def _refusals_are_usage_errors() -> Iterator[None]:
 @contextmanager
 def _telling(one_pass: "OnePass") -> Iterator[None]:
     """Tell people what happens inside, also when it breaks."""
-    try:
+    with suppress(Exception):  # what keeps it from beginning is said when people are told
         one_pass.begin_telling()
+    try:
         yield
     except Exception:
         _tell(one_pass)

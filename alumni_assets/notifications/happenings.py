@@ -24,6 +24,7 @@ from dagster._core.execution.stats import StepEventStatus
 from alumni_assets import jobs
 from alumni_assets.notifications.messages import FailedRun, Renewal
 from alumni_assets.notifications.notices import Happenings
+from alumni_assets.orphaned_runs import UNFINISHED
 
 TRANSFORMED = AssetKey("transformed_survey")
 DEDUPLICATED = AssetKey("deduplicated_survey")
@@ -32,13 +33,6 @@ TRANSFORMING_STEP = "approve_and_transform"
 _OVERLAP = timedelta(minutes=10)
 _MOST_RENEWALS = 1000
 _NAMED_ASSETS = 3
-_UNFINISHED = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 
 
 class History:
@@ -53,7 +47,7 @@ class History:
         A little of what was there before comes again. Times are in UTC without zone.
         """
         begin = max(since, self._remembered(book)) - _OVERLAP
-        is_transforming = any(_transforms(run) for run in self._instance.get_runs(RunsFilter(statuses=_UNFINISHED)))
+        is_transforming = any(_transforms(run) for run in self._instance.get_runs(RunsFilter(statuses=UNFINISHED)))
         failed = self._instance.get_run_records(
             RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=begin.replace(tzinfo=UTC)),
             order_by="update_timestamp",
