@@ -13,6 +13,7 @@ that stays beside later ones, is not exported again.
 """
 
 import base64
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -145,9 +146,13 @@ class Checkpoint:
         self._database = database
 
     def renew(self) -> None:
-        """Take in the facts that were entered since. Raises `SheetError` where one is missing or damaged."""
-        listed = self._listed()
+        """Take in the facts that were entered since. Raises `SheetError` where one is missing or damaged.
+
+        The file may be shared with exporters that run at the same time. The facts are listed under its lock, so that
+        it never goes back behind what another has taken in.
+        """
         with self._transaction() as database:
+            listed = self._listed()
             held = dict(database.execute("SELECT number, etag FROM exports"))
             if any(number not in listed or listed[number].etag != etag for number, etag in held.items()):
                 database.execute("DELETE FROM exports")
@@ -191,12 +196,12 @@ class Checkpoint:
         return Found(self._database.execute(_FIND_NEW, (most,)).fetchall(), put_back)
 
     def fact(
-        self, found: Found, titles: tuple[str, ...], upload: str | None, sha256: str | None, now: datetime
+        self, number: int, found: Found, titles: tuple[str, ...], upload: str | None, sha256: str | None, now: datetime
     ) -> Export:
-        """The fact of an export of what was found, with the number that comes next."""
+        """The fact of export `number`, which takes what was found."""
         presence = self._database.execute(_FIND_PRESENCE)
         return Export(
-            self.next_number,
+            number,
             now,
             titles,
             upload,
@@ -267,10 +272,11 @@ class Checkpoint:
 
 @contextmanager
 def open_checkpoint(lake: Lake, home: Path, sheet: str) -> Iterator[Checkpoint]:
-    """The checkpoint of a sheet, with its file in `home`."""
+    """The checkpoint of a sheet, with its file in `home`: one for each lake."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lake_id = hashlib.sha256(lake.url(layout.exports_folder(sheet)).encode()).hexdigest()[:8]
     with closing(
-        sqlite3.connect(home / f"sheet-{sheet}.sqlite", timeout=_LOCK_SECONDS, isolation_level=None)
+        sqlite3.connect(home / f"sheet-{sheet}-{lake_id}.sqlite", timeout=_LOCK_SECONDS, isolation_level=None)
     ) as database:
         database.executescript(_TABLES)
         yield Checkpoint(lake, sheet, database)

@@ -12,14 +12,14 @@ Killed before 2, nothing has happened: the next export finds the same answers. K
 3 and 4 from what was put aside, even if the answers are gone from the sheet. What was put aside under a number that
 was taken with other content can never be needed, and is deleted.
 
-The sheet is read after the facts were, and number N can be taken only once. So an export never compares a sheet with
-facts that are newer than it; who comes second begins anew with both.
+N is the number after the last fact that was there before the sheet was read, and can be taken only once. So what is
+written never rests on a sheet that was read before another's export: who comes second begins anew with both.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -37,7 +37,7 @@ MOST_ANSWERS = 100_000  # in one upload: it is put together in memory
 _ATTEMPTS = 10
 
 
-@dataclass(frozen=True)
+@dataclass
 class Exported:
     """What an export did: `answers` were in the sheet, `new` of them were written to `uploads` (keys below raw/).
 
@@ -45,11 +45,11 @@ class Exported:
     of an earlier export that was killed.
     """
 
-    answers: int
-    new: int
-    put_back: int
-    uploads: tuple[str, ...]
-    finished: tuple[str, ...]
+    answers: int = 0
+    new: int = 0
+    put_back: int = 0
+    uploads: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
 
 
 class _OvertakenError(Exception):
@@ -74,36 +74,36 @@ class Exporter:
         `accept_header` lets the sheet have other columns than at the last export. Raises `SheetError`, and has
         written nothing then but what an earlier export had left unfinished.
         """
+        done = Exported()
         with open_checkpoint(self.lake, self.home, self.sheet) as checkpoint:
-            finished: list[str] = []
             for _ in range(_ATTEMPTS):
                 checkpoint.renew()
-                finished += self._finish_pending(checkpoint)
+                self._finish_pending(checkpoint, done)
                 try:
-                    return self._export_once(checkpoint, accept_header, tuple(finished))
+                    self._export_once(checkpoint, checkpoint.next_number, accept_header, done)
                 except _OvertakenError:
                     continue
+                return done
         raise SheetError("overtaken", "Other exporters of the same sheet are at work all the time. Stop all but one.")
 
-    def _export_once(self, checkpoint: Checkpoint, accept_header: bool, finished: tuple[str, ...]) -> Exported:
+    def _export_once(self, checkpoint: Checkpoint, number: int, accept_header: bool, done: Exported) -> None:
+        """Read the sheet once and export what is new in it, in exports from `number` on."""
         with self.read() as content:
             header = self._header(content, checkpoint, accept_header)
-            count = checkpoint.compare(
+            done.answers = checkpoint.compare(
                 (answers.row_hash(header, cells), answers.person_hash(header, cells))
                 for cells in _answers(header, content)
             )
-            if not count:
+            if not done.answers:
                 raise SheetError(
                     "empty",
                     "The sheet has a header and no answers. Nothing was exported. If the form has just been opened, "
                     "its first answer mends this; else look in the sheet's version history for where they went.",
                 )
-            uploads, new, put_back = [], 0, 0
             while found := self._found(checkpoint, header):
-                uploads += self._write(checkpoint, header, found, content)
-                new, put_back = new + len(found.positions), put_back + len(found.put_back)
+                self._write(checkpoint, number, header, found, content, done)
+                number += 1
                 checkpoint.renew()
-        return Exported(count, new, put_back, tuple(uploads), finished)
 
     def _header(self, content: BinaryIO, checkpoint: Checkpoint, accept_header: bool) -> SheetHeader:
         content.seek(0)
@@ -125,29 +125,32 @@ class Exporter:
         changed = earlier is not None and set(names(earlier, self.limits)) != set(header.names)
         return found if changed else None
 
-    def _write(self, checkpoint: Checkpoint, header: SheetHeader, found: Found, content: BinaryIO) -> list[str]:
-        """Write one export. Raises `_OvertakenError` when it is another's turn."""
-        if not found.positions:
-            self._enter(checkpoint, checkpoint.fact(found, header.titles, None, None, self.now()))
-            return []
-        number = checkpoint.next_number
-        upload = answers.as_upload(header, _at(found.positions, _answers(header, content)))
+    def _write(
+        self, checkpoint: Checkpoint, number: int, header: SheetHeader, found: Found, content: BinaryIO, done: Exported
+    ) -> None:
+        """Write one export. Raises `_OvertakenError` when its number is taken."""
+        positions = found.positions
+        if not positions:
+            self._enter(checkpoint, checkpoint.fact(number, found, header.titles, None, None, self.now()))
+            return
+        upload = answers.as_upload(header, _at(positions, _answers(header, content)))
         while checkpoint.has_content(sha256 := hashlib.sha256(upload).hexdigest()):
             # Equal content is a duplicate to the pipeline, and would change nothing. It skips blank lines.
             upload += answers.LINE_BREAK.encode()
         key, pending = layout.sheet_upload(self.sheet, number), layout.pending_export_key(self.sheet, number, sha256)
         self.lake.create_bytes(pending, upload)
-        self._enter(checkpoint, checkpoint.fact(found, header.titles, key, sha256, self.now()))
+        self._enter(checkpoint, checkpoint.fact(number, found, header.titles, key, sha256, self.now()))
         self._deliver(key, upload, pending)
-        return [key]
+        done.uploads.append(key)
+        done.new += len(positions)
+        done.put_back += len(found.put_back)
 
     def _enter(self, checkpoint: Checkpoint, export: Export) -> None:
         if not checkpoint.enter(export):
             raise _OvertakenError
 
-    def _finish_pending(self, checkpoint: Checkpoint) -> list[str]:
-        """Finish what an exporter that was killed has left; returns the uploads."""
-        finished = []
+    def _finish_pending(self, checkpoint: Checkpoint, done: Exported) -> None:
+        """Finish what an exporter that was killed has left."""
         for entry in list(self.lake.list(layout.pending_exports_folder(self.sheet))):
             number = layout.number_of_pending_export(entry.key)
             if number >= checkpoint.next_number:  # an exporter at work, or one that was killed before its fact
@@ -164,8 +167,7 @@ class Exporter:
             if hashlib.sha256(content).hexdigest() != sha256:
                 raise SheetError("checkpoint", f"{entry.key} in the lake is damaged. Restore it from a backup.")
             if self._deliver(key, content, entry.key):
-                finished.append(key)
-        return finished
+                done.finished.append(key)
 
     def _deliver(self, key: str, content: bytes, pending: str) -> bool:
         """Make the upload from what was put aside, unless it was made already; returns whether it was made."""

@@ -174,6 +174,9 @@ class MemoryLake:
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
+    def url(self, key: str) -> str:
+        return f"memory://{id(self)}/{key}"
+
 
 class WatchedLake:
     """A lake that calls `before` and `after` with the number, from 1, and the key of every write to it."""

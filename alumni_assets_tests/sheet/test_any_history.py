@@ -105,24 +105,24 @@ class Histories(RuleBasedStateMachine):
         edit(self.sheet.rows, edits)
         self.export(home, at(write, moment, kill))
 
-    @rule(edits=EDITS, write=WRITES, moment=MOMENTS, then=EDITS, killed=st.booleans())
+    @rule(edits=EDITS, home=st.booleans(), write=WRITES, moment=MOMENTS, then=EDITS, killed=st.booleans())
     def another_exporter_comes_in_between(
-        self, edits: list[Edit], write: int, moment: str, then: list[Edit], killed: bool
+        self, edits: list[Edit], home: bool, write: int, moment: str, then: list[Edit], killed: bool
     ) -> None:
         def come_in_between() -> None:
             edit(self.sheet.rows, then)
-            self.export(home=True)
+            self.export(home)
             if killed:
                 raise KilledError
 
         edit(self.sheet.rows, edits)
         self.export(False, at(write, moment, come_in_between))
 
-    @rule(edits=EDITS, then=EDITS)
-    def another_exporter_comes_in_after_the_reading(self, edits: list[Edit], then: list[Edit]) -> None:
+    @rule(edits=EDITS, home=st.booleans(), then=EDITS)
+    def another_exporter_comes_in_after_the_reading(self, edits: list[Edit], home: bool, then: list[Edit]) -> None:
         def come_in_between() -> None:
             edit(self.sheet.rows, then)
-            self.export(home=True)
+            self.export(home)
 
         edit(self.sheet.rows, edits)
         self.export(False, after_reading=come_in_between)

@@ -217,4 +217,4 @@ def test_a_server_without_a_certificate_that_can_be_trusted_is_refused(
 
 def test_the_sheet_leaves_no_file_outside_the_lake(desk: Desk, google: Google, tmp_path: Path) -> None:
     desk.export_from(google.link)
-    assert [path.name for path in desk.home.iterdir()] == ["sheet-answers.sqlite"]
+    assert [path.suffix for path in desk.home.iterdir()] == [".sqlite"]

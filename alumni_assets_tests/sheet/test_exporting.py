@@ -32,8 +32,8 @@ def test_the_first_export_takes_all_and_the_next_only_what_is_new(desk: Desk, sh
     first = desk.export()
     sheet.rows.append(answer(4))
     second = desk.export()
-    assert (first.answers, first.new, first.uploads) == (3, 3, ("sheet/answers-000001.csv",))
-    assert (second.answers, second.new, second.uploads) == (4, 1, ("sheet/answers-000002.csv",))
+    assert (first.answers, first.new, first.uploads) == (3, 3, ["sheet/answers-000001.csv"])
+    assert (second.answers, second.new, second.uploads) == (4, 1, ["sheet/answers-000002.csv"])
     assert desk.uploads() == {FIRST: [answer(1), answer(2), answer(3)], SECOND: [answer(4)]}
     assert desk.lake.read_bytes(FIRST).startswith(",".join(HEADER).encode() + b"\r\n")
 
@@ -169,7 +169,7 @@ def test_the_checkpoint_outlives_alumni_home(desk: Desk, sheet: Sheet) -> None:
     assert desk.export(home=desk.folder / "a third home").new == 0
 
 
-def test_a_home_that_knows_another_lake_is_set_right(desk: Desk, tmp_path: Path, sheet: Sheet) -> None:
+def test_one_home_may_serve_two_lakes(desk: Desk, tmp_path: Path, sheet: Sheet) -> None:
     other = Desk(tmp_path / "other", Sheet(rows=[answer(7), answer(8)]))
     other.export()
     assert desk.export(home=other.home).new == 3
@@ -214,7 +214,7 @@ def test_a_file_in_the_way_of_an_upload_is_an_error_and_the_answers_follow_once_
         desk.export()
     assert error.value.code == "name_taken"
     desk.lake.delete(FIRST)
-    assert desk.export().finished == ("sheet/answers-000001.csv",)
+    assert desk.export().finished == ["sheet/answers-000001.csv"]
     assert desk.exported() == [answer(1), answer(2), answer(3)]
 
 
@@ -272,7 +272,7 @@ def test_a_process_that_is_killed_loses_and_doubles_nothing(desk: Desk, sheet: S
     assert process.exitcode == -signal.SIGKILL
     desk.export()
     assert desk.exported() == sheet.rows
-    assert not [path for path in desk.home.iterdir() if not path.name.startswith("sheet-answers.sqlite")]
+    assert not [path for path in desk.home.iterdir() if not path.name.startswith("sheet-answers-")]
 
 
 def test_what_cannot_be_written_is_exported_the_next_time(desk: Desk, sheet: Sheet) -> None:
@@ -299,7 +299,10 @@ def test_of_two_exporters_at_once_each_answer_is_exported_by_one(desk: Desk, she
     assert not list(desk.lake.list("sheet/"))
 
 
-def test_an_exporter_that_was_overtaken_does_not_bring_back_what_it_read_before(desk: Desk, sheet: Sheet) -> None:
+@pytest.mark.parametrize("home", ["home", "another home"])
+def test_an_exporter_that_was_overtaken_does_not_bring_back_what_it_read_before(
+    desk: Desk, sheet: Sheet, home: str
+) -> None:
     desk.export()
     sheet.rows.append(answer(4))
 
@@ -308,12 +311,29 @@ def test_an_exporter_that_was_overtaken_does_not_bring_back_what_it_read_before(
         with as_file(sheet.csv()) as content:
             if sheet.rows[0] == answer(1):
                 sheet.rows[0] = answer(1, "Librarian")
-                desk.export(home=desk.folder / "another home")
+                desk.export(home=desk.folder / home)
             yield content
 
     assert desk.export(read=read_slowly).new == 0
     assert desk.uploads()[SECOND] == [answer(1, "Librarian"), answer(4)]
     assert THIRD not in desk.uploads()
+
+
+@pytest.mark.parametrize("home", ["home", "another home"])
+def test_an_exporter_that_was_overtaken_between_two_uploads_reads_the_sheet_again(
+    desk: Desk, sheet: Sheet, home: str
+) -> None:
+    desk.export()
+    sheet.rows += [answer(4), answer(5)]
+
+    def edit_meanwhile(number: int, _key: str, _done: object) -> None:
+        if number == 4:
+            sheet.rows[0] = answer(1, "Librarian")
+            desk.export(home=desk.folder / home)
+
+    exported = desk.export(lake=WatchedLake(desk.lake, lambda *_: None, edit_meanwhile), most_answers=1)
+    assert (exported.new, exported.uploads) == (1, ["sheet/answers-000002.csv"])
+    assert desk.exported()[3:] == [answer(4), answer(1, "Librarian"), answer(5)]
 
 
 def test_an_exporter_at_work_is_not_disturbed_by_one_that_finds_nothing(desk: Desk, sheet: Sheet) -> None:
@@ -331,22 +351,24 @@ def test_an_exporter_at_work_is_not_disturbed_by_one_that_finds_nothing(desk: De
 
     with pytest.raises(KilledError):
         desk.export(lake=WatchedLake(desk.lake, look_while_the_answer_is_gone, kill))
-    assert desk.export().finished == ("sheet/answers-000002.csv",)
+    assert desk.export().finished == ["sheet/answers-000002.csv"]
     assert desk.uploads()[SECOND] == [answer(4)]
 
 
-def test_many_exporters_in_a_race_export_each_answer_once(desk: Desk, sheet: Sheet) -> None:
-    ready, failures = Barrier(4), []
+def test_exporters_in_a_race_export_each_answer_once_while_more_come_in(desk: Desk, sheet: Sheet) -> None:
+    ready, failures = Barrier(3), []
 
     def race(number: int) -> None:
         ready.wait()
         try:
-            desk.export(home=desk.folder / f"home {number % 2}", most_answers=10)
+            for round_number in range(3):
+                sheet.rows.append(answer(100 * number + round_number))
+                desk.export(home=desk.folder / f"home {number % 2}", most_answers=10)
         except BaseException as error:
             failures.append(error)
 
     sheet.rows = [answer(person) for person in range(40)]
-    racers = [Thread(target=race, args=(number,)) for number in range(4)]
+    racers = [Thread(target=race, args=(number,)) for number in (1, 2, 3)]
     for racer in racers:
         racer.start()
     for racer in racers:
