@@ -13,7 +13,7 @@ test: $(STAMP)  ## All tests
 	$(BIN)/python -m pytest
 
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
-	$(BIN)/python -m pytest -m "not server and not browser and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not server and not browser and not slow"
 
 lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
 	$(BIN)/ruff format --check .

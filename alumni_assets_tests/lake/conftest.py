@@ -130,7 +130,7 @@ def folder_place(tmp_path: Path) -> FolderPlace:
     return FolderPlace(tmp_path / "lake")
 
 
-@pytest.fixture(params=["folder_place", "bucket_place"])
+@pytest.fixture(params=["folder_place", pytest.param("bucket_place", marks=pytest.mark.server)])
 def place(request: pytest.FixtureRequest) -> Place:
     """A place of either kind."""
     found: Place = request.getfixturevalue(request.param)

@@ -19,6 +19,8 @@ from alumni_assets.resources.lake import Lake, LakeError, LakeKeyError, LakeReso
 
 from .conftest import ACCESS_KEY, PREFIX, SECRET_KEY, BucketPlace, set_aws
 
+pytestmark = pytest.mark.server
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 

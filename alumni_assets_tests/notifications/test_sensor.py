@@ -23,6 +23,8 @@ from alumni_assets_tests.notifications.stand_ins import Inbox
 from alumni_assets_tests.pipeline.answers import answer, answers, csv_bytes
 from alumni_assets_tests.pipeline.conftest import Pipeline
 
+pytestmark = pytest.mark.slow
+
 NOTHING = "Nothing new to tell."
 
 

@@ -18,6 +18,8 @@ from alumni_assets import cli
 from .answers import answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline
 
+pytestmark = pytest.mark.slow
+
 LINE = ["upload", "status", "rows", "valid", "invalid", "reason"]
 
 

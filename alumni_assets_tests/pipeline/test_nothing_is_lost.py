@@ -14,6 +14,8 @@ from alumni_assets.one_pass import OnePass
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline, failure_of
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "good.csv": csv_bytes([*answers(1, 4), answer(1)]),
     "some bad.csv": csv_bytes([*answers(3, 9, Performance_Rating="5"), answer(99, Email="nobody")]),

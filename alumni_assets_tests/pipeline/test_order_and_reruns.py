@@ -26,6 +26,8 @@ from alumni_assets.warehouse.merging import merge_uploads
 from .answers import DATED, answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 3, 4, 12)
 DATES = ("", "2026-01-01", "2026-01-02", "2026-01-02 10:00:00")
 

@@ -2,10 +2,14 @@
 
 import os
 
+import pytest
+
 from alumni_assets import layout
 
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline
+
+pytestmark = pytest.mark.slow
 
 A = csv_bytes(answers(1, 3, Performance_Rating="1"))
 B = csv_bytes(answers(2, 3, Performance_Rating="2"))
