@@ -75,7 +75,10 @@ class FolderLake(Lake):
     def open(self, key: str) -> BufferedReader:
         path = self._existing(key)
         with self._errors("Opening", key):
-            return path.open("rb")
+            try:
+                return path.open("rb")
+            except FileNotFoundError:  # deleted since it was looked up
+                raise self._missing(key) from None
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -160,8 +163,11 @@ class FolderLake(Lake):
 
     def _existing(self, key: str) -> Path:
         if self.stat(key) is None:
-            raise LakeKeyError(f"There is no object {self.url(key)!r} in the lake.")
+            raise self._missing(key)
         return self._path(key)
+
+    def _missing(self, key: str) -> LakeKeyError:
+        return LakeKeyError(f"There is no object {self.url(key)!r} in the lake.")
 
     def _children(self, folder: str) -> Iterable[os.DirEntry[str]]:
         """What is directly in a folder of the lake; nothing where the folder is missing, or just went."""

@@ -260,3 +260,14 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(lake: Lake, root: Path, monk
         lake.copy("raw/a.csv", "pinned/a.csv")
     assert listed(lake, "") == ["raw/a.csv"]
     assert list((root / ".incoming").iterdir()) == []
+
+
+def test_an_object_that_is_deleted_between_look_and_opening_is_missing(
+    folder_place: FolderPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_place.plant("valid/a.parquet", b"rows")
+    looked_up = folder_place.lake.stat("valid/a.parquet")
+    folder_place.lake.delete("valid/a.parquet")
+    monkeypatch.setattr(folder_place.lake, "stat", lambda key: looked_up)
+    with pytest.raises(LakeKeyError):
+        folder_place.lake.open("valid/a.parquet")
