@@ -105,6 +105,7 @@ class IntakeConfig(Config):
 def take_in(context: AssetExecutionContext, config: IntakeConfig, lake: LakeResource, survey: SurveyResource) -> Events:
     """Take in objects found under raw/, or uploads that are pinned already, one after the other."""
     step = _Step(context, lake.lake(), survey, config.judge_again)
+    step.lake.sweep()  # what killed processes left half-written holds personal data too
     if config.keys:
         yield from common.one_by_one(context, config.keys, step.new, "taken in")
     else:
