@@ -33,6 +33,8 @@ class Code(StrEnum):
     NOT_A_RATING = "not_a_rating"
     NOT_A_DATE = "not_a_date"
     DATE_IN_FUTURE = "date_in_future"
+    NO_SUCH_ROW = "no_such_row"
+    DOUBLED_ROW = "doubled_row"
 
 
 REASONS: dict[Code, str] = {
@@ -51,6 +53,10 @@ REASONS: dict[Code, str] = {
     Code.NOT_A_RATING: "A performance rating is a whole number from 1 to 5.",
     Code.NOT_A_DATE: "This is not a date that we can read; write it as 2026-11-23.",
     Code.DATE_IN_FUTURE: "The date is later than the day on which the file was uploaded.",
+    Code.NO_SUCH_ROW: (
+        "_row does not name a row that was set aside in that upload. Leave the cells _upload and _row as they were."
+    ),
+    Code.DOUBLED_ROW: "The file has more than one row with this number in _row. Keep the right one only.",
 }
 
 
@@ -176,6 +182,10 @@ COLUMNS: tuple[Column, ...] = (
 
 IGNORED_HEADERS: tuple[str, ...] = ("Submission ID",)
 
+# The columns that a correction file has besides: they mark a file as a correction, and say of which rows.
+UPLOAD_TITLE, ROW_TITLE, PROBLEMS_TITLE = "_upload", "_row", "_problems"
+CORRECTION_TITLES: tuple[str, ...] = (UPLOAD_TITLE, ROW_TITLE, PROBLEMS_TITLE)
+
 # Codes that any cell or row may get, whatever its column.
 GENERAL_CODES: tuple[Code, ...] = (
     Code.WRONG_FIELD_COUNT,
@@ -183,6 +193,8 @@ GENERAL_CODES: tuple[Code, ...] = (
     Code.FIELD_TOO_LONG,
     Code.CONTROL_CHARACTER,
 )
+# Codes that only a row of a correction may get.
+CORRECTION_CODES: tuple[Code, ...] = (Code.NO_SUCH_ROW, Code.DOUBLED_ROW)
 
 BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 NAMES: tuple[str, ...] = tuple(BY_NAME)
@@ -192,18 +204,20 @@ LINEAGE: dict[str, str] = {
     "upload": "The upload that the row came with.",
     "source_row": "The row's number in that upload: physical records, the header not counted.",
     "received_at": "When the upload was first seen, in UTC.",
+    "corrected_by": "The correction that gave the row its cells; null for a row as it came.",
 }
 
 # The stored tables of one upload: column names and Arrow types; `contract_arrow.py` has them as Arrow schemas.
 VALID_COLUMNS: dict[str, str] = {column.name: str(column.type) for column in COLUMNS} | {
     "upload": "string",
     "source_row": "int64",
+    "corrected_by": "string",
 }
 TRANSFORMED_COLUMNS: dict[str, str] = VALID_COLUMNS | {"received_at": "timestamp[us]"}
 INVALID_COLUMNS: dict[str, str] = (
     {"upload": "string", "source_row": "int64"}
     | {column.name: "string" for column in COLUMNS}
-    | {"other_columns": "string", "problems": "list of problems"}
+    | {"other_columns": "string", "problems": "list of problems", "corrects": "string", "corrects_row": "int64"}
 )
 
 

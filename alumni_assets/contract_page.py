@@ -3,7 +3,16 @@
 import sys
 from pathlib import Path
 
-from alumni_assets.contract import COLUMNS, GENERAL_CODES, IGNORED_HEADERS, REASONS, Code, Contract, default_contract
+from alumni_assets.contract import (
+    COLUMNS,
+    CORRECTION_CODES,
+    GENERAL_CODES,
+    IGNORED_HEADERS,
+    REASONS,
+    Code,
+    Contract,
+    default_contract,
+)
 
 _HEAD = """# The survey contract
 
@@ -12,6 +21,9 @@ Made from `alumni_assets/contract.py` and `alumni_assets/survey.yaml` by `make d
 An upload is a `.csv`, `.tsv` or `.txt` file (each also as `.gz`) or an `.xlsx` workbook (first sheet). Its first
 row that is not blank names the columns, in any order and whatever the case, spaces and underscores. A column that
 is not listed here is left aside; a required one that is missing, or one that comes twice, rejects the file.
+
+A file with the columns `_upload` and `_row` is a correction: rows of an earlier upload that were set aside come back
+(see [reviewing.md](reviewing.md)). It needs no other column; those that it lacks are filled from the original rows.
 """
 
 
@@ -59,6 +71,8 @@ def _where(code: Code) -> str:
         return "the whole row"
     if code in GENERAL_CODES:
         return "any"
+    if code in CORRECTION_CODES:
+        return "the whole row, of a correction"
     if code is Code.MISSING:
         return "every required one"
     return ", ".join(column.header for column in COLUMNS if code in column.codes)
@@ -78,7 +92,8 @@ def _transformation(contract: Contract) -> str:
 - E-mail: the domain in lower case, whole parts of it replaced ({labels or "none"}); the local part stays.
 - Phone numbers: `+{rules.phone_number.country_code} 9577284792`.
 - Dates: as a timestamp in {rules.time_zone}; 3/4/2026 is read {rules.submission_date.order.replace("_", " ")}.
-- Rows that are equal afterwards, within one upload: the first stays, the others are dropped and counted.
+- Rows that are equal afterwards, within one upload: the first stays, the others are dropped and counted. Of a
+  correction none is dropped: each of its rows stands for a row of its own in the original upload.
 """
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from alumni_assets.contract import COLUMNS, IGNORED_HEADERS
+from alumni_assets.contract import COLUMNS, CORRECTION_TITLES, IGNORED_HEADERS, ROW_TITLE, UPLOAD_TITLE
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey_rules import LimitRules
 
@@ -44,14 +44,20 @@ Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "windows-1252"]
 class Header:
     """The header of an upload, matched against the contract.
 
-    `fields` holds, for each column of the file in order, the contract's name, or None when the
-    contract has no such column; `titles` the header as it is written. `unknown` are the titles that
-    were not recognised (Submission ID, which is ignored on purpose, is not among them).
+    `fields` holds, for each column of the file in order, the contract's name (or one of
+    `contract.CORRECTION_TITLES`), or None when the contract has no such column; `titles` the header as
+    it is written. `unknown` are the titles that were not recognised (Submission ID, which is ignored on
+    purpose, is not among them).
     """
 
     titles: tuple[str, ...]
     fields: tuple[str | None, ...]
     unknown: tuple[str, ...] = field(default=())
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether the file says of which rows of an earlier upload its rows are corrections."""
+        return UPLOAD_TITLE in self.fields
 
 
 @dataclass(frozen=True)
@@ -71,24 +77,20 @@ class FileFormat:
 def match_header(titles: tuple[str, ...], limits: LimitRules) -> Header:
     """Match a header record to the contract, whatever the case, spaces, underscores and order.
 
-    Raises `UnreadableUploadError` when a required column is missing or a column of the contract
-    comes twice, naming it, and when there are too many columns.
+    A correction needs no column but `_upload` and `_row`. Raises `UnreadableUploadError` when a required
+    column is missing or a column of the contract comes twice, naming it, and when there are too many
+    columns.
     """
     if len(titles) > limits.columns:
         raise UnreadableUploadError(
             "too_many_columns",
             f"The header has {len(titles):,} columns; at most {limits.columns:,} are accepted.",
         )
-    known = {_folded(column.header): column.name for column in COLUMNS}
     ignored = {_folded(title) for title in IGNORED_HEADERS}
-    fields = tuple(known.get(_folded(title)) for title in titles)
-    missing = [column.header for column in COLUMNS if column.required and column.name not in fields]
-    if missing:
-        raise UnreadableUploadError(
-            "missing_column",
-            f"The header lacks {_listed(missing)}. The first row must name the survey's columns.",
-        )
+    fields = tuple(_field_of(title) for title in titles)
+    _require_columns(fields)
     doubled = [column.header for column in COLUMNS if fields.count(column.name) > 1]
+    doubled += [title for title in CORRECTION_TITLES if fields.count(title) > 1]
     if doubled:
         raise UnreadableUploadError(
             "doubled_column", f"The header has {_listed(doubled)} more than once; leave one of them."
@@ -186,8 +188,34 @@ def utf8_chunks(content: BinaryIO, file_format: FileFormat) -> Iterator[bytes]:
         yield decoder.decode(b"", final=True).encode()
 
 
+def _require_columns(fields: tuple[str | None, ...]) -> None:
+    marks = [title for title in (UPLOAD_TITLE, ROW_TITLE) if title in fields]
+    if len(marks) == 1:
+        (lacking,) = {UPLOAD_TITLE, ROW_TITLE} - set(marks)
+        raise UnreadableUploadError(
+            "incomplete_correction",
+            f"The file has the column {marks[0]} of a correction, but not {lacking}. Begin again with the correction "
+            "file, and leave both columns as they are.",
+        )
+    missing = [column.header for column in COLUMNS if column.required and column.name not in fields]
+    if missing and not marks:
+        raise UnreadableUploadError(
+            "missing_column",
+            f"The header lacks {_listed(missing)}. The first row must name the survey's columns.",
+        )
+
+
+def _field_of(title: str) -> str | None:
+    """The contract's name of a column, or the mark of a correction, whose underscore counts."""
+    mark = title.strip(_NO_TITLE).casefold()
+    return mark if mark in CORRECTION_TITLES else _COLUMN_OF_TITLE.get(_folded(title))
+
+
 def _folded(title: str) -> str:
     return re.sub(r"[\s_\ufeff\u200b]+", "", title).casefold()
+
+
+_COLUMN_OF_TITLE = {_folded(column.header): column.name for column in COLUMNS}
 
 
 def _listed(names: list[str]) -> str:
@@ -280,8 +308,7 @@ def _first_filled_record(text: str, delimiter: str) -> tuple[tuple[str, ...], in
 
 
 def _recognised(titles: tuple[str, ...]) -> int:
-    known = {_folded(column.header) for column in COLUMNS}
-    return len({_folded(title) for title in titles} & known)
+    return len({_field_of(title) for title in titles} - {None})
 
 
 def _python_name(encoding: Encoding) -> str:

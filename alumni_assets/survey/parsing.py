@@ -3,7 +3,8 @@
 The numbered text is the one input of `validation.py`, here and on Spark. Its columns: `source_row`
 (int64, physical records after the header from 1), the contract's columns that the file has (string,
 as they came), `other_columns` (JSON object of unknown columns and surplus cells, or null) and
-`reading_problem` (a code of the contract that concerns the row as a whole, or null).
+`reading_problem` (a code of the contract that concerns the row as a whole, or null). A correction has the
+columns `contract.CORRECTION_TITLES` that its file has besides, as text: see `numbered_schema`.
 Blank records (no cell has anything but spaces) are left out; they keep their number.
 """
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
-from alumni_assets.contract import NAMES, Code
+from alumni_assets.contract import CORRECTION_TITLES, NAMES, Code
 from alumni_assets.survey.cells import where_matching
 from alumni_assets.survey.detection import Header
 from alumni_assets.survey.records import Block
@@ -31,6 +32,12 @@ NUMBERED_SCHEMA = pa.schema(
 _SURPLUS = "(surplus cells)"
 
 
+def numbered_schema(header: Header) -> pa.Schema:
+    """`NUMBERED_SCHEMA`, and the marks of a correction where the file has them."""
+    marks = [pa.field(title, pa.string()) for title in CORRECTION_TITLES if title in header.fields]
+    return pa.schema([*NUMBERED_SCHEMA, *marks])
+
+
 @dataclass(frozen=True)
 class _Ragged:
     """A record whose cells do not match the header."""
@@ -40,13 +47,13 @@ class _Ragged:
 
 
 def parse_block(block: Block, header: Header, delimiter: str, header_record: int) -> pa.RecordBatch:
-    """Parse a block into `NUMBERED_SCHEMA`; the header record itself must not be in it.
+    """Parse a block into `numbered_schema`; the header record itself must not be in it.
 
     Columns of the contract that the file lacks are null.
     """
     first = block.first - header_record
     if block.oversize:
-        return _oversize_batch(block, first)
+        return _oversize_batch(block, first, header)
     ragged: list[_Ragged] = []
 
     def keep_ragged(row: pacsv.InvalidRow) -> str:
@@ -83,15 +90,9 @@ def numbered_batch(cells: Sequence[pa.Array], source_row: pa.Array, header: Head
     """Numbered text from one string array for each column of the file; blank rows are left out."""
     by_name = {name: array for name, array in zip(header.fields, cells, strict=True) if name is not None}
     nulls = pa.nulls(len(source_row), pa.string())
-    batch = pa.RecordBatch.from_arrays(
-        [
-            source_row,
-            *(by_name.get(name, nulls) for name in NAMES),
-            _other_columns(cells, header, len(source_row)),
-            nulls,
-        ],
-        schema=NUMBERED_SCHEMA,
-    )
+    columns = {"source_row": source_row, "other_columns": _other_columns(cells, header, len(source_row))} | by_name
+    schema = numbered_schema(header)
+    batch = pa.RecordBatch.from_arrays([columns.get(name, nulls) for name in schema.names], schema=schema)
     blank = _blank_rows(cells, len(source_row))
     return batch if blank is None else batch.filter(pc.invert(blank))
 
@@ -109,7 +110,7 @@ def _blank_rows(cells: Sequence[pa.Array], rows: int) -> pa.Array | None:
 
 def _other_columns(cells: Sequence[pa.Array], header: Header, rows: int) -> pa.Array:
     """The filled cells of columns that the contract does not have, as JSON; null where there is none."""
-    titles = _other_titles(header)
+    titles = other_titles(header)
     if not titles:
         return pa.nulls(rows, pa.string())
     members = [_json_members(title, cells[position]) for position, title in titles.items()]
@@ -129,7 +130,7 @@ def _json_members(title: str, column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(column, ""), "", members)
 
 
-def _other_titles(header: Header) -> dict[int, str]:
+def other_titles(header: Header) -> dict[int, str]:
     """For each column that the contract does not have a title that no other one has."""
     titles: dict[int, str] = {}
     for position, (title, name) in enumerate(zip(header.titles, header.fields, strict=True)):
@@ -155,7 +156,7 @@ def _with_ragged(
     ]
     if not rows:
         return whole
-    both = pa.Table.from_batches([whole, pa.RecordBatch.from_pylist(rows, schema=NUMBERED_SCHEMA)])
+    both = pa.Table.from_batches([whole, pa.RecordBatch.from_pylist(rows, schema=whole.schema)])
     return both.sort_by("source_row").combine_chunks().to_batches()[0]
 
 
@@ -164,7 +165,7 @@ def _ragged_row(source_row: int, cells: list[str], header: Header, delimiter: st
     values: dict[str, object] = {
         name: cell for name, cell in zip(header.fields, cells, strict=False) if name is not None
     }
-    others = {title: cells[position] for position, title in _other_titles(header).items() if position < len(cells)}
+    others = {title: cells[position] for position, title in other_titles(header).items() if position < len(cells)}
     others[_SURPLUS] = delimiter.join(cells[len(header.titles) :])
     filled = {title: cell for title, cell in others.items() if cell}
     return values | {
@@ -181,10 +182,10 @@ def _split(text: str, delimiter: str) -> list[str]:
         return [text]
 
 
-def _oversize_batch(block: Block, first: int) -> pa.RecordBatch:
+def _oversize_batch(block: Block, first: int, header: Header) -> pa.RecordBatch:
     row = {
         "source_row": first,
         "other_columns": _json({"(start of the row)": block.data.decode("utf-8", "replace")}),
         "reading_problem": Code.FIELD_TOO_LONG,
     }
-    return pa.RecordBatch.from_pylist([row], schema=NUMBERED_SCHEMA)
+    return pa.RecordBatch.from_pylist([row], schema=numbered_schema(header))
