@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetCheckSeverity
+from dagster import AssetCheckSeverity, MetadataValue
 
 from alumni_assets import layout, presentation
 from alumni_assets.contract import Contract
@@ -17,24 +17,34 @@ from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.archive import ArchivedFile, damaged_copies
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.quarantine import SetAside
+from alumni_assets.survey.standing import Ingested
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
     from pandera.pandas import DataFrameSchema
 
+    from alumni_assets.stages.quarantine import OpenRows
     from alumni_assets.stages.transformation import TransformedUpload
     from alumni_assets.stages.validation import Validated
 
 READABLE = "readable"
 ROWS_ACCOUNTED_FOR = "rows_accounted_for"
 SCHEMA_HOLDS = "schema_holds"
-INVALID_SHARE = "invalid_share"
 COPIES_VERIFIED = "copies_verified"
 IDS_UNIQUE = "ids_unique"
 NEWEST_WINS = "newest_wins"
 EVERY_ALUMNUS_PRESENT = "every_alumnus_present"
 RECONCILES = "reconciles"
+
+
+@dataclass(frozen=True)
+class CorrectionFiles:
+    """Where the file lies in which a reviewer corrects rows, as a workbook and as CSV."""
+
+    workbook: str
+    csv: str
 
 
 @dataclass(frozen=True)
@@ -89,38 +99,87 @@ def transformed_schema_holds(lake: Lake, upload: str, contract: Contract) -> Out
     return _schema_holds(lake, layout.transformed_key(upload), transformed_schema(contract))
 
 
-def invalid_share(result: "Validated", header_record: int, contract: Contract, correction: str) -> Outcome:
-    """How many rows are invalid: none passes, some is a warning, more than the limit blocks the upload.
+def no_open_rows(ingested: Ingested, found: SetAside | None, rows: "OpenRows", files: CorrectionFiles) -> Outcome:
+    """How many rows are open: none passes, some is a warning, more than the limit keep the upload from approval.
 
-    `correction` says where the invalid rows lie.
+    `found` are the upload's rows that were set aside, `rows` what is wrong with those that are open.
     """
-    if result.invalid == 0:
-        return Outcome(True, f"All {result.rows:,} rows are valid.")
-    share, limit = result.invalid / result.rows, contract.rules.checks.max_invalid_share
-    blocks = share > limit
+    if ingested.corrects:
+        return _none_came_back_wrong(ingested, found, rows, files)
+    total = ingested.rows or 0
+    if found is None:
+        return Outcome(True, f"All {total:,} rows are valid.")
+    numbers = {
+        "invalid_rows": found.rows,
+        "open_rows": found.open,
+        "resolved_rows": found.resolved,
+        "waived_rows": found.waived,
+    }
+    if found.open == 0:
+        return Outcome(True, f"No row is open. {_closed_in_words(found)}", numbers)
+    share = found.open / max(total, 1)
+    blocks = share > ingested.max_open_share
+    closed = f" {_closed_in_words(found)}" if found.open < found.rows else ""
     summary = (
-        f"{result.invalid:,} of {result.rows:,} rows ({share:.1%}) are invalid: "
-        f"{presentation.reasons_in_words(result.reasons)}. "
+        f"{found.open:,} of {total:,} rows ({share:.1%}) wait to be corrected: "
+        f"{presentation.reasons_in_words(rows.reasons)}.{closed} "
     )
-    advice = (
-        f"That is more than {limit:.0%}, so the upload may not be approved: mend the file and upload it again "
-        "under the same name."
+    limit = (
+        f"That is more than {ingested.max_open_share:.0%}, so the upload may not be approved before. "
         if blocks
-        else "The valid rows may be approved without them; to have them too, mend them and upload the file again "
-        "under the same name."
+        else "The valid rows may be approved without them. "
     )
     return Outcome(
         False,
-        summary + advice,
-        {
-            "invalid_rows": result.invalid,
-            "invalid_share": round(share, 4),
-            "reasons": presentation.reason_counts(result.reasons),
-            "first_rows": presentation.problem_rows(result.sample, header_record),
-            "all_invalid_rows": correction,
-        },
+        summary + limit + _WAY_OUT,
+        numbers
+        | {
+            "open_share": round(share, 4),
+            "open_since": MetadataValue.text(presentation.since(found.received_at, rows.as_of)),
+        }
+        | _details(rows, ingested, files),
         AssetCheckSeverity.ERROR if blocks else AssetCheckSeverity.WARN,
     )
+
+
+def _none_came_back_wrong(
+    ingested: Ingested, found: SetAside | None, rows: "OpenRows", files: CorrectionFiles
+) -> Outcome:
+    """The same of a correction: the rows that came back still wrong are open under the upload that it corrects."""
+    original = presentation.shown(ingested.corrects)
+    wrong, strays = ingested.invalid or 0, found.open if found else 0
+    numbers = {"returned_rows": ingested.rows or 0, "mended_rows": ingested.valid or 0, "still_wrong_rows": wrong}
+    if wrong == 0:
+        return Outcome(True, f"All {ingested.rows:,} rows that came back are valid. They correct {original}.", numbers)
+    nameless = f" {strays:,} of them name no row of it that was set aside, and are open here." if strays else ""
+    return Outcome(
+        False,
+        f"{wrong:,} of {ingested.rows:,} rows that came back for {original} are still wrong: "
+        f"{presentation.reasons_in_words(rows.reasons)}.{nameless} {_WAY_OUT}",
+        numbers | _details(rows, ingested, files),
+        AssetCheckSeverity.WARN,
+    )
+
+
+_WAY_OUT = (
+    "Copy the correction file, mend its marked cells, and put it into raw/ under any name; or close rows that cannot "
+    "be mended with `alumni waive`."
+)
+
+
+def _closed_in_words(found: SetAside) -> str:
+    if found.closing:
+        return f"The upload is {found.closing}, so its {found.rows:,} invalid rows are closed."
+    return f"Of {found.rows:,} invalid rows {found.resolved:,} are corrected and {found.waived:,} waived."
+
+
+def _details(rows: "OpenRows", ingested: Ingested, files: CorrectionFiles) -> dict[str, Any]:
+    return {
+        "reasons": presentation.reason_counts(rows.reasons),
+        "first_rows": presentation.problem_rows(rows.sample, ingested.header_record, bool(ingested.corrects)),
+        "correction_file": MetadataValue.path(files.workbook),
+        "correction_file_as_csv": MetadataValue.path(files.csv),
+    }
 
 
 def transformed_rows_accounted_for(lake: Lake, upload: str, result: "TransformedUpload") -> Outcome:
@@ -154,7 +213,15 @@ def every_alumnus_present(connection: "DuckDBPyConnection", transformed_rows: Ma
 
     `transformed_rows` says how many rows each upload that counts was transformed into, by the register.
     """
-    held = dict(connection.execute("SELECT upload, count(*) FROM survey_responses GROUP BY upload").fetchall())
+    held = dict(
+        connection.execute(
+            """
+            SELECT coalesce(corrected_by, upload) AS came_with, count(*)
+            FROM (FROM survey_responses UNION ALL BY NAME FROM pipeline.replaced_responses)
+            GROUP BY came_with
+            """
+        ).fetchall()
+    )
     differing = {
         upload for upload in {*held, *transformed_rows} if held.get(upload, 0) != transformed_rows.get(upload, 0)
     }
@@ -164,6 +231,10 @@ def every_alumnus_present(connection: "DuckDBPyConnection", transformed_rows: Ma
             f"The rows of {len(differing):,} uploads are not all there, such as {presentation.shown(min(differing))}. "
             "Delete the warehouse file; the next materialization of deduplicated_survey rebuilds it from the lake.",
         )
+    (unreplaced,) = _one_row(
+        connection,
+        "SELECT count(*) FROM pipeline.replaced_responses ANTI JOIN survey_responses USING (upload, source_row)",
+    )
     (lost,) = _one_row(
         connection,
         "SELECT count(DISTINCT employee_id) FROM survey_responses "
@@ -174,12 +245,12 @@ def every_alumnus_present(connection: "DuckDBPyConnection", transformed_rows: Ma
         "SELECT count(*) FROM alumni WHERE employee_id NOT IN (SELECT employee_id FROM survey_responses)",
     )
     (alumni,) = _one_row(connection, "SELECT count(*) FROM alumni")
-    if lost == added == 0:
+    if lost == added == unreplaced == 0:
         return Outcome(True, f"All {alumni:,} alumni of the uploads that count are there, and no others.")
     return Outcome(
         False,
-        f"{lost:,} alumni are missing and {added:,} should not be there. Delete the warehouse file; the next "
-        "materialization of deduplicated_survey rebuilds it from the lake.",
+        f"{lost + unreplaced:,} alumni are missing and {added:,} should not be there. Delete the warehouse file; the "
+        "next materialization of deduplicated_survey rebuilds it from the lake.",
     )
 
 

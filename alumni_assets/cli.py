@@ -6,7 +6,7 @@ whatever the quality of the data; 1 when something broke; 2 for a mistake in the
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,46 @@ def withdraw(upload: str, reason: str, by: str | None, as_json: bool) -> None:
 
     with OnePass() as one_pass, _refusals_are_usage_errors(), _telling(one_pass):
         report = one_pass.withdraw(upload, by if by is not None else one_pass.settings.approver, reason)
+    _finish(report, as_json)
+
+
+@cli.command()
+@click.option("--open", "only_open", is_flag=True, help="Only the rows that wait to be corrected.")
+@click.option("--upload", metavar="UPLOAD", help="Only the rows of this upload.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def quarantine(only_open: bool, upload: str | None, as_json: bool) -> None:
+    """List the rows that were set aside, why, and what has become of them.
+
+    A row's number is that of the column _row in the correction file.
+    """
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass, _refusals_are_usage_errors():
+        rows = one_pass.quarantine(upload, only_open)
+        if as_json:
+            click.echo('{"rows": [')
+            for number, row in enumerate(rows):
+                click.echo(f"{', ' if number else ''}{json.dumps(row, ensure_ascii=False)}")
+            click.echo("]}")
+        else:
+            _print_quarantine(rows)
+
+
+@cli.command()
+@click.argument("upload")
+@click.argument("rows", nargs=-1, required=True, metavar="ROW...")
+@click.option("--reason", required=True, metavar="TEXT", help="Why they are closed.")
+@click.option("--by", metavar="NAME", help="Who closes them (default: ALUMNI_APPROVER).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def waive(upload: str, rows: tuple[str, ...], reason: str, by: str | None, as_json: bool) -> None:
+    """Close open rows of UPLOAD without a correction.
+
+    ROW is a number from the column _row of the correction file, a range such as 20-35, or all.
+    """
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass, _refusals_are_usage_errors(), _telling(one_pass):
+        report = one_pass.waive(upload, rows, by if by is not None else one_pass.settings.approver, reason)
     _finish(report, as_json)
 
 
@@ -208,6 +248,28 @@ def _print_report(report: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{report['alumni']:,} alumni; published in {report['published']}")
 
 
+def _print_quarantine(rows: Iterable[dict[str, Any]]) -> None:
+    """One line for each row and one below for each of its problems, as they come: there may be many."""
+    number = 0
+    for number, row in enumerate(rows, 1):  # noqa: B007
+        click.echo(f"{row['upload']}  _row {row['row']} (row {row['row_in_file']} of the file): {_life(row)}")
+        for problem in row["problems"]:
+            column = f"{problem['column']}: " if problem["column"] else ""
+            meant = f" Did you mean {problem['suggestion']}?" if problem["suggestion"] else ""
+            click.echo(f"    {column}{problem['message']}{meant}")
+    if number == 0:
+        click.echo("No rows.")
+
+
+def _life(row: dict[str, Any]) -> str:
+    if row["status"] == "resolved":
+        return f"resolved by {row['corrected_by']}"
+    if row["status"] == "waived":
+        return f"waived by {row['waived_by']}: {row['waiver_reason']}"
+    returned = f", came back still wrong in {row['returned_in']}" if row["returned_in"] else ""
+    return f"{row['status']}{returned}"
+
+
 def _print_table(uploads: Sequence[dict[str, Any]]) -> None:
     from rich import box
     from rich.console import Console
@@ -218,7 +280,8 @@ def _print_table(uploads: Sequence[dict[str, Any]]) -> None:
         click.echo("No uploads.")
         return
     # Ids are there to be copied: a long one goes on in the next line instead of ending in dots.
-    table = Table(Column("upload", overflow="fold"), "status", "rows", "valid", "invalid", "reason", box=box.SIMPLE)
+    folded = [Column(name, overflow="fold") for name in ("upload", "reason")]
+    table = Table(folded[0], "status", "rows", "valid", "invalid", folded[1], box=box.SIMPLE)
     for row in uploads:
         numbers = ["" if row[name] is None else f"{row[name]:,}" for name in ("rows", "valid", "invalid")]
         table.add_row(Text(row["upload"]), row["status"], *numbers, Text(row["reason"] or ""))

@@ -36,7 +36,7 @@ Dagster runs. Open
   {graph}
 
 1. raw_survey, validated_survey and invalid_survey fill within seconds: the sensor took the uploads in.
-2. What is wrong with dirty.csv, row by row: click invalid_survey > Checks > invalid_share > Partitions > dirty.csv.
+2. What is wrong with dirty.csv, row by row: click invalid_survey > Checks > no_open_rows > Partitions > dirty.csv.
    wrong_header.csv was rejected as a whole, and raw_survey is red for it: raw_survey > Checks > readable.
 3. Approve: click transformed_survey > Materialize…, choose clean.csv and dirty.csv, and launch. It is approved by
    "{approver}"; the description of transformed_survey says how to enter your own name. Dagster begins within

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import LakeEntry
-from alumni_assets.survey.standing import Facts, Status, last_arrivals
+from alumni_assets.survey.standing import Facts, Ingested, Status, last_arrivals
 
 Known = Mapping[str, tuple[str, int]]
 _CLOCKS_DIFFER_SECONDS = 60
@@ -100,22 +100,23 @@ def _by_attempts(identities: Mapping[str, str], attempts: Mapping[str, int], lim
 def forgotten_uploads(facts: Facts, partitions: Collection[str], stored_invalid: Collection[str]) -> list[str]:
     """Ingested uploads that Dagster's event store does not know any more, or whose invalid rows are gone.
 
-    They are entered again from their pinned copies.
+    The rows are gone also when the file is in which a reviewer corrects them. Such uploads are entered again from
+    their pinned copies.
     """
-    known = set(partitions)
+    known, stored = set(partitions), set(stored_invalid)
     return sorted(
         upload
         for upload, ingested in facts.ingested.items()
-        if upload in facts.seen
-        and (
-            upload not in known
-            or (
-                ingested.outcome == Status.VALIDATED
-                and ingested.invalid
-                and layout.invalid_key(upload) not in stored_invalid
-            )
-        )
+        if upload in facts.seen and (upload not in known or not _objects_of_invalid(ingested) <= stored)
     )
+
+
+def _objects_of_invalid(ingested: Ingested) -> set[str]:
+    if ingested.outcome != Status.VALIDATED or not ingested.invalid:
+        return set()
+    upload = ingested.upload
+    files = {layout.correction_key(upload, "xlsx"), layout.correction_key(upload, "csv")}
+    return {layout.invalid_key(upload), *files}
 
 
 def is_settling(entry: LakeEntry, now: datetime, settle_seconds: float) -> bool:

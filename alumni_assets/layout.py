@@ -1,14 +1,15 @@
 """Where things lie in the lake: the one place that puts object keys together."""
 
 import hashlib
+from typing import Literal
 from urllib.parse import quote, unquote
 
 from alumni_assets.survey.naming import object_name, safe_key
 
 RAW = "raw/"
 REGISTER = "register/"
-DECISIONS = "decisions"
 NOTICES = f"{REGISTER}notices/"
+_ABOUT_UPLOADS = ("decisions", "waivers")
 TRANSFERRING_PREFIXES = (".", "~$")
 TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
 
@@ -26,6 +27,11 @@ def valid_key(upload: str) -> str:
 def invalid_key(upload: str) -> str:
     """The invalid rows of an upload with their problems."""
     return f"invalid/{object_name(upload)}.parquet"
+
+
+def correction_key(upload: str, suffix: Literal["xlsx", "csv"]) -> str:
+    """The invalid rows of an upload as a file that a person corrects."""
+    return f"invalid/{object_name(upload)}.{suffix}"
 
 
 def transformed_key(upload: str) -> str:
@@ -55,7 +61,7 @@ def log_key(kind: str, subject: str, number: int) -> str:
 
 def log_folder(kind: str, subject: str) -> str:
     """The folder of such a log."""
-    name = object_name(subject) if kind == "decisions" else _plain(subject)
+    name = object_name(subject) if kind in _ABOUT_UPLOADS else _plain(subject)
     return f"{REGISTER}{kind}/{name}/"
 
 

@@ -4,7 +4,7 @@ Which options the command has, and how it prints, is in `cli.py`.
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
 from alumni_assets.stages import approval
 from alumni_assets.stages.uploads_table import reason_of
+from alumni_assets.survey.quarantine import Quarantine
 from alumni_assets.survey.standing import Facts, Standing, Status, standings
 
 _STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
@@ -70,7 +71,8 @@ class OnePass(AbstractContextManager["OnePass"]):
         made = {entry.key for entry in self._lake.list("transformed/")}
         uploads = set(approval.approved_but_not_made(facts, made))
         if approver is not None:
-            uploads |= {upload for upload in approval.waiting(facts) if not facts.ingested[upload].failed_checks}
+            quarantine = Quarantine(facts, standings(facts))
+            uploads |= {upload for upload in approval.waiting(facts) if not quarantine.blocking_checks(upload)}
         self._renew(sorted(uploads, key=lambda upload: facts.seen[upload].received_at), approver or "", note)
         return self._report(before, self._register.facts())
 
@@ -86,6 +88,22 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._renew((), "", "")
         return self._report(before, self._register.facts())
 
+    def waive(self, upload: str, rows: Sequence[str], by: str, reason: str) -> dict[str, Any]:
+        """Close open rows of an upload without a correction."""
+        from alumni_assets.stages.quarantine import waive
+
+        self._take_turn()
+        before = self._register.facts()
+        waive(self._lake, self._register, upload, rows, by, reason)
+        self._renew((), "", "")
+        return self._report(before, self._register.facts(), [upload])
+
+    def quarantine(self, upload: str | None, only_open: bool) -> Iterator[dict[str, Any]]:
+        """The rows that were set aside, and how each stands."""
+        from alumni_assets.stages.quarantine import listed_rows
+
+        return listed_rows(self._lake, self._register.facts(), upload, only_open)
+
     def revalidate(self, uploads: Sequence[str]) -> dict[str, Any]:
         """Judge uploads by today's rules."""
         self._take_turn()
@@ -99,6 +117,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         unknown = [upload for upload in chosen if upload not in before.seen]
         if unknown:
             raise approval.ApprovalRefusedError(f"There is no upload {unknown[0]}. `alumni status` lists them.")
+        chosen.sort(key=lambda upload: before.seen[upload].received_at)  # corrections after what they correct
         if chosen:
             self._execute("Judging", jobs.TAKE_IN.name, jobs.take_in_config((), chosen, judge_again=True))
         self._renew((), "", "")
@@ -212,11 +231,11 @@ class OnePass(AbstractContextManager["OnePass"]):
             finally:
                 self._instance.end_watch_event_logs(run_id, show)
 
-    def _report(self, before: Facts | None, facts: Facts) -> dict[str, Any]:
+    def _report(self, before: Facts | None, facts: Facts, named: Collection[str] = ()) -> dict[str, Any]:
         rows = _rows(facts)
         if before is not None:
             earlier = _rows(before)
-            rows = {upload: row for upload, row in rows.items() if earlier.get(upload) != row}
+            rows = {upload: row for upload, row in rows.items() if earlier.get(upload) != row or upload in named}
         return {
             "uploads": [*rows.values(), *self._failed(facts)],
             "alumni": self._alumni(),
@@ -245,14 +264,17 @@ class OnePass(AbstractContextManager["OnePass"]):
 
 def _rows(facts: Facts) -> dict[str, dict[str, Any]]:
     stands = standings(facts)
+    quarantine = Quarantine(facts, stands)
     ordered = sorted(stands, key=lambda upload: (facts.seen[upload].received_at, upload))
-    return {upload: _row(facts, stands[upload]) for upload in ordered}
+    return {upload: _row(facts, stands[upload], quarantine) for upload in ordered}
 
 
-def _row(facts: Facts, standing: Standing) -> dict[str, Any]:
+def _row(facts: Facts, standing: Standing, quarantine: Quarantine) -> dict[str, Any]:
     ingested = facts.ingested.get(standing.upload)
     status = _STATUS.get(standing.status, str(standing.status))
-    reason = reason_of(facts, standing)
+    if standing.status is Status.APPROVED and facts.corrects(standing.upload):
+        status = str(Status.CORRECTION)
+    reason = reason_of(facts, standing, quarantine)
     if ingested is None:
         return _line(standing.upload, status, reason="It was seen, but its run did not finish; run again.")
     return _line(standing.upload, status, ingested.rows, ingested.valid, ingested.invalid, reason)

@@ -6,6 +6,7 @@ that a cell says is rendered.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableColumnConstraints, TableRecord, TableSchema
@@ -33,6 +34,8 @@ _IN_SHORT: dict[Code, str] = {
     Code.NOT_A_RATING: "is not a whole number from 1 to 5",
     Code.NOT_A_DATE: "is not a date that can be read",
     Code.DATE_IN_FUTURE: "is later than the day of upload",
+    Code.NO_SUCH_ROW: "names no row that was set aside",
+    Code.DOUBLED_ROW: "comes more than once",
 }
 
 
@@ -66,12 +69,16 @@ def reason_counts(reasons: Mapping[tuple[str, str], int]) -> MetadataValue:
     return MetadataValue.table(records, schema=_schema("cells:int", "column", "reason", "code"))
 
 
-def problem_rows(rows: Iterable[Mapping[str, object]], header_record: int) -> MetadataValue:
-    """The first invalid rows, one line for each problem, with the row's number in the person's own file."""
+def problem_rows(rows: Iterable[Mapping[str, Any]], header_record: int, is_correction: bool = False) -> MetadataValue:
+    """The first open rows, one line for each problem: with the row's number in the person's own file, and `_row`.
+
+    `_row` is the number in the correction file; of a correction it is that of the row that came back.
+    """
     records = [
         TableRecord(
             {
-                "row in your file": f"{row['source_row'] + header_record + 1:,}",  # type: ignore[operator]
+                "row in your file": f"{row['source_row'] + header_record + 1:,}",
+                "_row": _shown_number(row.get("corrects_row") if is_correction else row["source_row"]),
                 "column": problem["column"] or "(whole row)",
                 "problem": problem["message"],
                 "value": _problem_value(problem),
@@ -79,11 +86,17 @@ def problem_rows(rows: Iterable[Mapping[str, object]], header_record: int) -> Me
             }
         )
         for row in rows
-        for problem in row["problems"]  # type: ignore[attr-defined]
+        for problem in row["problems"]
     ]
     return MetadataValue.table(
-        records, schema=_schema("row in your file", "column", "problem", "value", "did you mean")
+        records, schema=_schema("row in your file", "_row", "column", "problem", "value", "did you mean")
     )
+
+
+def since(received_at: datetime, now: datetime) -> str:
+    """Since when something lasts, and how long that is: `2026-11-20 08:15 UTC (4 days)`."""
+    days = (now - received_at).days
+    return f"{received_at:%Y-%m-%d %H:%M} UTC ({days:,} day{'' if days == 1 else 's'})"
 
 
 def reasons_in_words(reasons: Mapping[tuple[str, str], int], most: int = 3) -> str:
@@ -148,6 +161,10 @@ def _problem_value(problem: Mapping[str, str | None]) -> str:
 def _is_contact(text: str) -> bool:
     """Whether a text may be an e-mail address or a phone number."""
     return "@" in text or (sum(char.isdigit() for char in text) >= _PHONE_DIGITS and not _DATE.match(text))
+
+
+def _shown_number(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _schema(*names: str) -> TableSchema:

@@ -9,6 +9,8 @@ from importlib.resources import files
 
 DEDUPLICATION = "deduplication"
 EXACT_DUPLICATES = "exact_duplicates"
+RETURNED_ROWS = "returned_rows"
+QUARANTINE = "quarantine"
 
 # The five questions of the survey; each query is named like the table of its answer.
 ANSWERS: tuple[str, ...] = (

@@ -20,21 +20,22 @@ from typing import Any, TypeVar
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
-from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed
+from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed, Waiver
 
-Fact = Seen | Ingested | Transformed | Arrival | Decision
+Fact = Seen | Ingested | Transformed | Arrival | Decision | Waiver
 _KINDS: dict[str, type[Fact]] = {
     "seen": Seen,
     "ingested": Ingested,
     "transformed": Transformed,
     "arrivals": Arrival,
     "decisions": Decision,
+    "waivers": Waiver,
 }
 _ATTEMPTS = "attempts"
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
-F = TypeVar("F", Seen, Ingested, Transformed, Arrival, Decision)
-L = TypeVar("L", Arrival, Decision)
+F = TypeVar("F", Seen, Ingested, Transformed, Arrival, Decision, Waiver)
+L = TypeVar("L", Arrival, Decision, Waiver)
 
 
 class RegisterError(Exception):
@@ -74,6 +75,7 @@ class Register:
             transformed={fact.upload: fact for fact in facts[Transformed]},
             arrivals=_logs(facts[Arrival], lambda fact: fact.key),
             decisions=_logs(facts[Decision], lambda fact: fact.upload),
+            waivers=_logs(facts[Waiver], lambda fact: fact.upload),
         )
 
     def remembered(self) -> dict[str, tuple[str, int]]:
@@ -129,6 +131,10 @@ class Register:
     def append_decision(self, decision: Decision) -> Decision:
         """Append to the log of decisions about an upload; the number is given here."""
         return self._append("decisions", decision.upload, decision)
+
+    def append_waiver(self, waiver: Waiver) -> Waiver:
+        """Append to the log of waivers of an upload's rows; the number is given here."""
+        return self._append("waivers", waiver.upload, waiver)
 
     def begin_attempt(self, identity: str) -> None:
         """Note that an object is about to be taken in, so that a process that dies of it is noticed."""
@@ -217,6 +223,9 @@ def _with_fact(facts: Facts, fact: Fact) -> Facts:
         case Decision():
             decided = [*facts.decisions.get(fact.upload, ()), fact]
             return dataclasses.replace(facts, decisions={**facts.decisions, fact.upload: decided})
+        case Waiver():
+            waived = [*facts.waivers.get(fact.upload, ()), fact]
+            return dataclasses.replace(facts, waivers={**facts.waivers, fact.upload: waived})
 
 
 def _logs(facts: list[L], subject: Callable[[L], str]) -> dict[str, list[L]]:
@@ -248,6 +257,6 @@ def _decoded(kind: type[F], key: str, body: bytes) -> F:
 
 
 def _value(field: dataclasses.Field[Any], value: Any) -> Any:
-    if field.type in ("datetime", datetime):
-        return datetime.fromisoformat(value)
+    if field.type in (datetime, datetime | None):
+        return datetime.fromisoformat(value) if value else None
     return tuple(value) if isinstance(value, list) else value

@@ -11,6 +11,7 @@ whether a check passed, is decided elsewhere.
 
 import warnings
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from dagster import (
@@ -32,6 +33,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.definitions.data_version import DATA_VERSION_IS_USER_PROVIDED_TAG, DATA_VERSION_TAG
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG
 
 UPLOADS = DynamicPartitionsDefinition(name="uploads")
 
@@ -99,6 +101,45 @@ def report_check(
     )
 
 
+def report_whole_check(
+    instance: DagsterInstance,
+    check: AssetCheckKey,
+    passed: bool,
+    description: str,
+    metadata: Mapping[str, Any],
+    severity: AssetCheckSeverity,
+) -> None:
+    """Report a result that is for no upload in particular, of a check of an asset that is partitioned by upload.
+
+    It is not yielded by a step: Dagster notes when a run is planned that the check will be made, and shows the result
+    of the run that was planned last, not the one that was reported last. So it is reported outside of any run.
+    """
+    instance.report_runless_asset_event(
+        AssetCheckEvaluation(
+            asset_key=check.asset_key,
+            check_name=check.name,
+            passed=passed,
+            description=description,
+            metadata=metadata,
+            severity=severity,
+            target_materialization_data=_newest_materialization(instance, check.asset_key, None),
+            blocking=False,
+        )
+    )
+
+
+def asked_for_at(context: AssetExecutionContext) -> datetime:
+    """When a person, or a sensor, asked for this run, in UTC without zone: the click, where several were chosen."""
+    tags = context.run.tags
+    backfill_id = None if PARENT_RUN_ID_TAG in tags else tags.get(BACKFILL_ID_TAG)
+    backfill = context.instance.get_backfill(backfill_id) if backfill_id else None
+    if backfill is not None:
+        return datetime.fromtimestamp(backfill.backfill_timestamp, UTC).replace(tzinfo=None)
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    assert record is not None, "a run that is at work is on record"
+    return record.create_timestamp.astimezone(UTC).replace(tzinfo=None)
+
+
 def finish_step(context: AssetExecutionContext) -> Iterator[Output[None]]:
     """The closing events of an op that reported by upload; every such op ends with `yield from` this.
 
@@ -111,11 +152,12 @@ def finish_step(context: AssetExecutionContext) -> Iterator[Output[None]]:
 
 
 def _newest_materialization(
-    instance: DagsterInstance, asset: AssetKey, upload: str
+    instance: DagsterInstance, asset: AssetKey, upload: str | None
 ) -> AssetCheckEvaluationTargetMaterializationData | None:
     """What a check result points to: without it, Dagster takes the check of that upload as not evaluated."""
+    partitions = None if upload is None else [upload]
     found = instance.fetch_materializations(
-        AssetRecordsFilter(asset_key=asset, asset_partitions=[upload]), limit=1
+        AssetRecordsFilter(asset_key=asset, asset_partitions=partitions), limit=1
     ).records
     if not found:
         return None

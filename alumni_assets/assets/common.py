@@ -46,6 +46,8 @@ def columns_metadata(columns: Mapping[str, str], as_text: bool = False) -> dict[
     described = {
         "other_columns": "Cells of columns that the contract does not know, as JSON.",
         "problems": "Every reason for which the row is invalid.",
+        "corrects": "Of a row of a correction: the upload that it corrects.",
+        "corrects_row": "The source_row there; null if it names no row that was set aside.",
     } | LINEAGE
     return {
         "dagster/column_schema": column_schema(

@@ -4,7 +4,7 @@ One step takes many uploads. Each is pinned, entered in the register, judged row
 itself, so that one that breaks neither fails nor holds up the others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -20,6 +20,8 @@ from pydantic import Field
 
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.assets import common
+from alumni_assets.assets.set_aside import INVALID, SetAsideState, set_aside_state
+from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.register import Register
 from alumni_assets.resources.lake import LakeResource
@@ -28,16 +30,16 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.quarantine import NO_OPEN_ROWS, corrections_by_upload
 from alumni_assets.survey.standing import Ingested, Seen, Status
 
 if TYPE_CHECKING:
     from alumni_assets.stages.validation import Validated
 
-RAW, VALID, INVALID = AssetKey("raw_survey"), AssetKey("validated_survey"), AssetKey("invalid_survey")
+RAW, VALID = AssetKey("raw_survey"), AssetKey("validated_survey")
 _READABLE = AssetCheckKey(RAW, checks.READABLE)
 _ACCOUNTED = AssetCheckKey(VALID, checks.ROWS_ACCOUNTED_FOR)
 _SCHEMA = AssetCheckKey(VALID, checks.SCHEMA_HOLDS)
-_SHARE = AssetCheckKey(INVALID, checks.INVALID_SHARE)
 Events = Iterator[Any]
 
 
@@ -74,8 +76,10 @@ class IntakeConfig(Config):
         common.upload_spec(
             "invalid_survey",
             common.INTAKE,
-            "The upload's invalid rows as they came, each with every reason. Mend them in the original file and "
-            "upload it again under the same name.",
+            "The upload's invalid rows as they came, each with every reason. To mend them, copy the correction file "
+            "(its path is below), correct the marked cells, and put it into raw/ under any name: the rows come back "
+            "as a correction, which is checked and approved like any upload. The check no_open_rows stays red until "
+            "every row is corrected, or closed with `alumni waive`.",
             deps=["raw_survey"],
             kinds={"parquet"},
             metadata=common.columns_metadata(INVALID_COLUMNS, as_text=True),
@@ -96,9 +100,9 @@ class IntakeConfig(Config):
             "The valid rows as stored have the contract's types and no empty cells.",
         ),
         reporting.upload_check(
-            checks.INVALID_SHARE,
+            NO_OPEN_ROWS,
             INVALID,
-            "No row is invalid (a warning if some are; with too many the upload may not be approved).",
+            "No row waits to be corrected (a warning while some do; with too many the upload may not be approved).",
         ),
     ],
 )
@@ -106,11 +110,14 @@ def take_in(context: AssetExecutionContext, config: IntakeConfig, lake: LakeReso
     """Take in objects found under raw/, or uploads that are pinned already, one after the other."""
     step = _Step(context, lake.lake(), survey, config.judge_again)
     step.lake.sweep()  # what killed processes left half-written holds personal data too
-    if config.keys:
-        yield from common.one_by_one(context, config.keys, step.new, "taken in")
-    else:
-        uploads = common.uploads_of_run(context, config.uploads)
-        yield from common.one_by_one(context, uploads, step.again, "taken in again")
+    try:
+        if config.keys:
+            yield from common.one_by_one(context, config.keys, step.new, "taken in")
+        else:
+            uploads = common.uploads_of_run(context, config.uploads)
+            yield from common.one_by_one(context, uploads, step.again, "taken in again")
+    finally:
+        report_waiting(context.instance, step.register)
 
 
 class _Step:
@@ -124,6 +131,7 @@ class _Step:
         self.lake = lake
         self.judge_again = judge_again
         self.contract: Contract = survey.contract()
+        self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
 
     def new(self, quoted_key: str) -> Events:
@@ -178,20 +186,30 @@ class _Step:
             yield self._check(_READABLE, seen, checks.readable(unreadable))
         if ingested.outcome != Status.VALIDATED:
             return
-        tables = {
-            VALID: (layout.valid_key(seen.upload), ingested.valid, ingested.content),
-            INVALID: (layout.invalid_key(seen.upload), ingested.invalid, ingested.invalid_content),
-        }
-        for table, (key, rows, content) in tables.items():
-            yield reporting.report_materialization(
-                table,
-                seen.upload,
-                {"path": MetadataValue.path(self.lake.url(key)), "rows": rows, "contract": ingested.contract},
-                data_version=content,
-            )
-        for check in (_READABLE, _ACCOUNTED, _SCHEMA, _SHARE):
+        self._restore_correction_files(seen, ingested)
+        yield reporting.report_materialization(
+            VALID,
+            seen.upload,
+            {
+                "path": MetadataValue.path(self.lake.url(layout.valid_key(seen.upload))),
+                "rows": ingested.valid,
+                "contract": ingested.contract,
+            },
+            data_version=ingested.content,
+        )
+        set_aside = self._set_aside(seen.upload)
+        yield set_aside.materialization()
+        for check in (_READABLE, _ACCOUNTED, _SCHEMA):
             passed = check.name not in ingested.failed_checks
             yield self._check(check, seen, checks.Outcome(passed, "As it was when the upload was judged."))
+        yield set_aside.check(self.context)
+
+    def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
+        if not ingested.invalid or intake.has_correction_files(self.lake, seen.upload):
+            return
+        found = intake.inspect(self.lake, seen, self.contract.rules.limits)
+        if not isinstance(found, UnreadableUploadError):
+            intake.write_correction_files(self.lake, seen.upload, found, self.contract, ingested.invalid)
 
     def _ingest(self, seen: Seen, arrives: bool = False) -> Events:
         self.context.instance.add_dynamic_partitions("uploads", [seen.upload])
@@ -201,20 +219,45 @@ class _Step:
             yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
             return
         found = intake.inspect(self.lake, seen, self.contract.rules.limits)
-        from alumni_assets.stages.validation import validate_upload  # imports Arrow
-
-        result: Validated | None = None
-        if not isinstance(found, UnreadableUploadError):
-            try:
-                result = validate_upload(
-                    self.lake, seen, found, self.contract, common.progress_log(self.context, seen.upload)
-                )
-            except UnreadableUploadError as unreadable:
-                found = unreadable
-        if isinstance(found, UnreadableUploadError) or result is None:
+        if isinstance(found, UnreadableUploadError):
             yield from self._rejected(seen, found)
-        else:
-            yield from self._validated(seen, found, result)
+            return
+        try:
+            result = self._judged(seen, found)
+        except UnreadableUploadError as unreadable:
+            yield from self._rejected(seen, unreadable)
+            return
+        earlier = self.register.find_ingested(seen.upload)
+        repeated = intake.repeated_correction(self.register, seen, result.corrects, result.fingerprint)
+        if repeated is not None:
+            self.register.enter_ingested(repeated)
+            yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
+            return
+        yield from self._validated(seen, found, result, earlier)
+        yield from self._others_concerned(result, earlier, seen.upload)
+
+    def _judged(self, seen: Seen, file_format: FileFormat) -> "Validated":
+        from alumni_assets.stages.corrections import validate_correction  # imports Arrow, like the next
+        from alumni_assets.stages.validation import validate_upload
+
+        progress = common.progress_log(self.context, seen.upload)
+        if not file_format.header.is_correction:
+            return validate_upload(self.lake, seen, file_format, self.contract, progress)
+        facts = self.register.facts(intake.RECENT_SECONDS)
+        return validate_correction(self.lake, facts, seen, file_format, self.contract, self.memory_limit, progress)
+
+    def _others_concerned(self, result: "Validated", earlier: Ingested | None, upload: str) -> Events:
+        """Report the upload that a correction corrects; judge corrections anew of rows that are others than before."""
+        if result.corrects:
+            original = self._set_aside(result.corrects)
+            yield original.materialization()
+            yield original.check(self.context)
+        if earlier is None or earlier.invalid_content == result.invalid_content:
+            return
+        facts = self.register.facts(intake.RECENT_SECONDS)
+        for correction in corrections_by_upload(facts).get(upload, ()):
+            if facts.ingested[correction].outcome == Status.VALIDATED:
+                yield from self._ingest(facts.seen[correction])
 
     def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
         """What to enter for an upload that only repeats another. A rerun finds what was found when it arrived."""
@@ -224,49 +267,34 @@ class _Step:
             return intake.duplicate_of(self.register, seen, intake.utc_now())
         return earlier if was_duplicate else None
 
-    def _rejected(self, seen: Seen, found: FileFormat | UnreadableUploadError) -> Events:
-        outcome = checks.readable(found)
-        assert isinstance(found, UnreadableUploadError)
+    def _rejected(self, seen: Seen, unreadable: UnreadableUploadError) -> Events:
         self.register.enter_ingested(
             Ingested(
                 seen.upload,
                 Status.REJECTED,
                 intake.utc_now(),
-                reason=found.message,
-                code=found.code,
+                reason=unreadable.message,
+                code=unreadable.code,
                 contract=self.contract.hash,
             )
         )
-        yield self._raw(seen, {"status": "rejected", "reason": found.message})
-        yield self._check(_READABLE, seen, outcome)
+        yield self._raw(seen, {"status": "rejected", "reason": unreadable.message})
+        yield self._check(_READABLE, seen, checks.readable(unreadable))
 
-    def _validated(self, seen: Seen, file_format: FileFormat, result: "Validated") -> Events:
-        where = self.lake.url(layout.invalid_key(seen.upload))
+    def _validated(self, seen: Seen, file_format: FileFormat, result: "Validated", earlier: Ingested | None) -> Events:
+        if result.invalid or (earlier is not None and earlier.invalid):
+            intake.write_correction_files(self.lake, seen.upload, file_format, self.contract, result.invalid)
         outcomes = {
             _READABLE: checks.readable(file_format),
             _ACCOUNTED: checks.rows_accounted_for(self.lake, seen.upload, result),
             _SCHEMA: checks.valid_schema_holds(self.lake, seen.upload),
-            _SHARE: checks.invalid_share(result, file_format.header_record, self.contract, where),
         }
-        self.register.enter_ingested(
-            Ingested(
-                seen.upload,
-                Status.VALIDATED,
-                intake.utc_now(),
-                rows=result.rows,
-                valid=result.valid,
-                invalid=result.invalid,
-                contract=self.contract.hash,
-                content=result.content,
-                invalid_content=result.invalid_content,
-                failed_checks=_failed(outcomes),
-                reasons={f"{header}:{code}": count for (header, code), count in result.reasons.items()},
-            )
-        )
+        self.register.enter_ingested(self._entry(seen, file_format, result, outcomes, earlier))
         yield self._raw(
             seen,
             dict(intake.preview_of_format(file_format))
             | {"header": presentation.shown(" | ".join(file_format.header.titles)), "rows": result.rows}
+            | ({"corrects": presentation.shown(result.corrects)} if result.corrects else {})
             | _only_filled(preview=presentation.preview(result.preview)),
         )
         yield reporting.report_materialization(
@@ -278,16 +306,49 @@ class _Step:
             | _only_filled(preview=presentation.preview(result.preview)),
             data_version=result.content,
         )
-        yield reporting.report_materialization(
-            INVALID,
-            seen.upload,
-            presentation.speed(result.invalid, result.seconds)
-            | {"path": MetadataValue.path(where), "dagster/row_count": result.invalid}
-            | ({"reasons": presentation.reason_counts(result.reasons)} if result.reasons else {}),
-            data_version=result.invalid_content,
-        )
+        set_aside = self._set_aside(seen.upload, result)
+        yield set_aside.materialization()
         for check, outcome in outcomes.items():
             yield self._check(check, seen, outcome)
+        yield set_aside.check(self.context)
+
+    def _entry(
+        self,
+        seen: Seen,
+        file_format: FileFormat,
+        result: "Validated",
+        outcomes: Mapping[AssetCheckKey, checks.Outcome],
+        earlier: Ingested | None,
+    ) -> Ingested:
+        """The register's entry of an upload that was judged; `earlier` is the one that it replaces."""
+        now, limit = intake.utc_now(), self.contract.rules.checks.max_invalid_share
+        is_same = earlier is not None and earlier.content == result.content
+        is_too_much = not result.corrects and result.invalid > limit * result.rows
+        failed = tuple(check.name for check, outcome in outcomes.items() if not outcome.passed)
+        return Ingested(
+            seen.upload,
+            Status.VALIDATED,
+            now,
+            rows=result.rows,
+            valid=result.valid,
+            invalid=result.invalid,
+            contract=self.contract.hash,
+            content=result.content,
+            content_at=earlier.content_at if earlier is not None and is_same else now,
+            invalid_content=result.invalid_content,
+            failed_checks=(*failed, NO_OPEN_ROWS) if is_too_much else failed,
+            max_open_share=limit,
+            reasons={f"{header}:{code}": count for (header, code), count in result.reasons.items()},
+            header_record=file_format.header_record,
+            corrects=result.corrects,
+            against=result.against,
+            mends=result.mends,
+            strays=result.strays,
+            fingerprint=result.fingerprint,
+        )
+
+    def _set_aside(self, upload: str, judged: "Validated | None" = None) -> SetAsideState:
+        return set_aside_state(self.lake, self.register.facts(intake.RECENT_SECONDS), upload, judged)
 
     def _raw(self, seen: Seen, more: dict[str, Any]) -> AssetMaterialization:
         path = MetadataValue.path(self.lake.url(layout.pinned_key(seen.upload)))
@@ -305,15 +366,6 @@ class _Step:
             outcome.metadata,
             outcome.severity,
         )
-
-
-def _failed(outcomes: dict[AssetCheckKey, checks.Outcome]) -> tuple[str, ...]:
-    """The checks that keep the upload from being approved; a warning does not."""
-    return tuple(
-        key.name
-        for key, outcome in outcomes.items()
-        if not outcome.passed and outcome.severity is checks.AssetCheckSeverity.ERROR
-    )
 
 
 def _only_filled(**metadata: MetadataValue | None) -> dict[str, MetadataValue]:

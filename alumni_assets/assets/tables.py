@@ -21,15 +21,18 @@ from dagster import (
     asset,
 )
 
-from alumni_assets import automation, checks, layout, presentation
+from alumni_assets import automation, checks, presentation
 from alumni_assets.assets import common
+from alumni_assets.assets.set_aside import set_aside_state
+from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.queries import ANSWERS
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
+from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
 from alumni_assets.survey.standing import standings
 from alumni_assets.warehouse.answers import refresh_answer
-from alumni_assets.warehouse.merging import merge_quarantine, merge_uploads, replace_uploads
+from alumni_assets.warehouse.merging import merge_uploads, replace_approvals, replace_uploads
 from alumni_assets.warehouse.tables import TABLES, Table, count_rows
 
 _SHOWN_ROWS = 20
@@ -88,11 +91,14 @@ def deduplicated_survey(
     objects = lake.lake()
     facts = survey.register_of(objects).facts()
     counting = {upload: facts.transformed[upload] for upload, standing in standings(facts).items() if standing.counts}
+    corrections = [some for ordered in corrections_by_upload(facts).values() for some in ordered if some in counting]
     versions = {upload: transformed.content for upload, transformed in counting.items()}
     rows = {upload: transformed.rows for upload, transformed in counting.items()}
     started = time.monotonic()
     with warehouse.writing() as connection:
-        report = merge_uploads(connection, versions, lambda upload: transformed_rows(objects, counting[upload]))
+        report = merge_uploads(
+            connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections
+        )
         outcomes = {
             checks.IDS_UNIQUE: checks.ids_unique(connection),
             checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
@@ -181,27 +187,33 @@ ANSWER_ASSETS = [_answer_asset(name) for name in ANSWERS]
     code_version=common.CODE_VERSION,
     automation_condition=automation.FOLLOWS_EVERYTHING,
 )
-def published_survey(lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource) -> MaterializeResult:
+def published_survey(
+    context: AssetExecutionContext, lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource
+) -> Iterator[Any]:
     """All tables as files under published/, for the dashboard, Power BI and notebooks.
 
     `alumni.duckdb` holds one consistent state; each table is a Parquet file too. Only what changed is written.
     """
     from alumni_assets.publishing import FOLDER, publish  # imports Arrow, like the next
-    from alumni_assets.stages.uploads_table import quarantined_uploads, uploads_table
+    from alumni_assets.stages.quarantine import stored_tables
+    from alumni_assets.stages.uploads_table import approvals_table, uploads_table
+    from alumni_assets.warehouse.quarantine import merge_quarantine
 
     objects = lake.lake()
-    facts = survey.register_of(objects).facts()
+    register = survey.register_of(objects)
+    facts = register.facts()
     started = time.monotonic()
     with warehouse.writing() as connection:
-        merge_quarantine(
-            connection,
-            quarantined_uploads(facts),
-            lambda upload: objects.local_copy(layout.invalid_key(upload)),
-        )
+        quarantine = Quarantine(facts, standings(facts)).all()
+        merged = merge_quarantine(connection, quarantine, stored_tables(objects))
         replace_uploads(connection, uploads_table(facts))
+        replace_approvals(connection, approvals_table(facts))
         rows = {name: count_rows(connection, name) for name in TABLES}
     publication = publish(warehouse, objects, datetime.now(UTC))
-    return MaterializeResult(
+    for upload in (*merged.changed, *(some for some in merged.added if quarantine[some].has_changed)):
+        yield set_aside_state(objects, facts, upload).check(context)
+    report_waiting(context.instance, register)
+    yield MaterializeResult(
         metadata={
             "generation": publication.generation,
             "tables_written": ", ".join(publication.tables) or "none: nothing changed",

@@ -1,12 +1,11 @@
 """The supervised step: transformed_survey. Only a person, `alumni run --approve` or the policy starts it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckKey,
     AssetExecutionContext,
-    AssetKey,
     AssetsDefinition,
     Config,
     Failure,
@@ -17,8 +16,8 @@ from pydantic import Field
 
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.assets import common
+from alumni_assets.assets.waiting import TRANSFORMED, report_waiting, waiting_check
 from alumni_assets.contract import TRANSFORMED_COLUMNS
-from alumni_assets.register import Register
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.survey import SurveyResource
@@ -26,14 +25,17 @@ from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.survey.standing import Decision, Transformed
 
-TRANSFORMED = AssetKey("transformed_survey")
+if TYPE_CHECKING:
+    from alumni_assets.stages.transformation import TransformedUpload
+
 _ACCOUNTED = AssetCheckKey(TRANSFORMED, checks.ROWS_ACCOUNTED_FOR)
 _SCHEMA = AssetCheckKey(TRANSFORMED, checks.SCHEMA_HOLDS)
 _DESCRIPTION = """The upload's rows, cleaned: the one step that a person starts.
 
-Materializing this for an upload **approves** it: its valid rows then count in every table and answer. Look at
-the checks of validated_survey and invalid_survey first. Then click Materialize…, choose the uploads, and launch.
-To say who you are, open Config > Add config in that dialog and enter
+Materializing this for an upload **approves** it: its valid rows then count in every table and answer. The check
+nothing_waits lists the uploads that wait. Look at the checks of validated_survey and invalid_survey first. Then click
+Materialize…, choose the uploads, be it one or many, and launch. One that may not be approved does not hold up the
+others. To say who you are, open Config > Add config in that dialog and enter
 
 ```yaml
 ops:
@@ -85,66 +87,103 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
                 TRANSFORMED,
                 "The rows as stored have the contract's types, vocabularies and spellings.",
             ),
+            waiting_check(),
         ],
     )
     def approve_and_transform(
         context: AssetExecutionContext, config: ApprovalConfig, lake: LakeResource, survey: SurveyResource
     ) -> Iterator[Any]:
         """Approve and transform each upload of the run; one that may not be approved is skipped."""
-        request = approval.Request(config.approved_by, config.note, config.override_reason)
-        uploads = common.uploads_of_run(context, config.uploads)
-        register = survey.register_of(lake.lake())
-        refused: dict[str, str] = {}
-
-        def approved_and_transformed(upload: str) -> Iterator[Any]:
-            try:
-                decision = approval.approve(lake.lake(), register, upload, request)
-                yield from _transform(context, lake.lake(), register, survey, decision)
-            except (approval.ApprovalRefusedError, approval.RowsChangedError) as refusal:
-                refused[upload] = str(refusal)
-                context.log.warning(f"Skipped: {refusal}")
-
-        yield from common.one_by_one(context, uploads, approved_and_transformed, "transformed")
-        if refused and len(refused) == len(uploads):
-            raise Failure(next(iter(refused.values())), metadata=_refusals(refused), allow_retries=False)
+        request = approval.Request(
+            config.approved_by, config.note, config.override_reason, reporting.asked_for_at(context)
+        )
+        step = _Step(context, lake.lake(), survey, request)
+        try:
+            yield from step.approve_all(common.uploads_of_run(context, config.uploads))
+        finally:
+            report_waiting(context.instance, step.register)
 
     return approve_and_transform
 
 
-def _description(approver: str) -> str:
-    without = f"approved by {approver}" if approver else "refused, for nobody is named (ALUMNI_APPROVER sets a default)"
-    return _DESCRIPTION.format(without=f"Without that it is {without}.")
+class _Step:
+    """One run's work: approves and transforms one upload at a time."""
 
+    def __init__(
+        self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource, request: approval.Request
+    ) -> None:
+        self.context = context
+        self.lake = lake
+        self.survey = survey
+        self.request = request
+        self.register = survey.register_of(lake)
+        self.refused: dict[str, str] = {}
 
-def _transform(
-    context: AssetExecutionContext, lake: Lake, register: Register, survey: SurveyResource, decision: Decision
-) -> Iterator[Any]:
-    from alumni_assets.stages.transformation import transform_upload  # imports Arrow
+    def approve_all(self, uploads: Sequence[str]) -> Iterator[Any]:
+        """Take each upload; fails when every one of them was refused."""
+        yield from common.one_by_one(self.context, uploads, self._approve, "transformed")
+        if self.refused and len(self.refused) == len(uploads):
+            refusals = {presentation.shown(upload): reason for upload, reason in self.refused.items()}
+            raise Failure(next(iter(self.refused.values())), metadata=refusals, allow_retries=False)
 
-    upload, contract = decision.upload, survey.contract()
-    seen = register.find_seen(upload)
-    assert seen is not None, "an approved upload was seen"
-    progress = common.progress_log(context, upload)
-    result = transform_upload(lake, seen, decision.content, contract, survey.memory_limit, progress)
-    earlier = register.find_transformed(upload)
-    outcomes = {
-        _ACCOUNTED: checks.transformed_rows_accounted_for(lake, upload, result),
-        _SCHEMA: checks.transformed_schema_holds(lake, upload, contract),
-    }
-    if all(outcome.passed for outcome in outcomes.values()) and (
-        earlier is None or (earlier.source, earlier.content) != (result.source, result.content)
-    ):
-        register.enter_transformed(
-            Transformed(upload, result.source, result.content, result.rows, result.exact_duplicates, utc_now())
+    def _approve(self, upload: str) -> Iterator[Any]:
+        try:
+            decision = approval.approve(self.lake, self.register, upload, self.request)
+            yield from self._transform(decision)
+        except (approval.ApprovalRefusedError, approval.RowsChangedError) as refusal:
+            self.refused[upload] = str(refusal)
+            self.context.log.warning(f"Skipped: {refusal}")
+
+    def _transform(self, decision: Decision) -> Iterator[Any]:
+        upload, contract = decision.upload, self.survey.contract()
+        result = self._transformed(decision)
+        outcomes = {
+            _ACCOUNTED: checks.transformed_rows_accounted_for(self.lake, upload, result),
+            _SCHEMA: checks.transformed_schema_holds(self.lake, upload, contract),
+        }
+        if all(outcome.passed for outcome in outcomes.values()):
+            self._enter(upload, result)
+        yield reporting.report_materialization(
+            TRANSFORMED, upload, _metadata(self.lake, decision, result), data_version=result.content
         )
-    yield reporting.report_materialization(
-        TRANSFORMED,
-        upload,
+        for check, outcome in outcomes.items():
+            yield reporting.report_check(
+                self.context, check, upload, outcome.passed, outcome.description, outcome.metadata
+            )
+
+    def _transformed(self, decision: Decision) -> "TransformedUpload":
+        from alumni_assets.stages.transformation import transform_upload  # imports Arrow
+
+        seen, ingested = self.register.find_seen(decision.upload), self.register.find_ingested(decision.upload)
+        assert seen is not None, "an approved upload was seen"
+        corrects = ingested.corrects if ingested else ""
+        original = self.register.find_seen(corrects) if corrects else None
+        return transform_upload(
+            self.lake,
+            seen,
+            decision.content,
+            self.survey.contract(),
+            self.survey.memory_limit,
+            common.progress_log(self.context, decision.upload),
+            corrects=original,
+        )
+
+    def _enter(self, upload: str, result: "TransformedUpload") -> None:
+        earlier = self.register.find_transformed(upload)
+        if earlier is None or (earlier.source, earlier.content) != (result.source, result.content):
+            self.register.enter_transformed(
+                Transformed(upload, result.source, result.content, result.rows, result.exact_duplicates, utc_now())
+            )
+
+
+def _metadata(lake: Lake, decision: Decision, result: "TransformedUpload") -> dict[str, Any]:
+    preview = presentation.preview(result.preview)
+    return (
         presentation.speed(result.rows, result.seconds)
         | {
             "exact_duplicates": result.exact_duplicates,
             "dagster/row_count": result.rows,
-            "path": MetadataValue.path(lake.url(layout.transformed_key(upload))),
+            "path": MetadataValue.path(lake.url(layout.transformed_key(decision.upload))),
             "approved_by": presentation.shown(decision.by),
             "approved_at": f"{decision.at:%Y-%m-%d %H:%M:%S} UTC",
             "note": presentation.shown(decision.note),
@@ -152,13 +191,12 @@ def _transform(
             "approved_content": decision.content,
             "approved_rows": decision.rows,
             "approved_invalid_share": round(decision.invalid_share, 4),
+            "approved_checks": ", ".join(f"{name}: {end}" for name, end in decision.checks.items()),
         }
-        | ({"preview": preview} if (preview := presentation.preview(result.preview)) else {}),
-        data_version=result.content,
+        | ({"preview": preview} if preview else {})
     )
-    for check, outcome in outcomes.items():
-        yield reporting.report_check(context, check, upload, outcome.passed, outcome.description, outcome.metadata)
 
 
-def _refusals(refused: dict[str, str]) -> dict[str, str]:
-    return {presentation.shown(upload): reason for upload, reason in refused.items()}
+def _description(approver: str) -> str:
+    without = f"approved by {approver}" if approver else "refused, for nobody is named (ALUMNI_APPROVER sets a default)"
+    return _DESCRIPTION.format(without=f"Without that it is {without}.")

@@ -72,10 +72,10 @@ class WaitingUpload:
 
 @dataclass(frozen=True)
 class OpenUpload:
-    """An upload with open invalid rows; `reasons` counts cells by `column:code`."""
+    """An upload with open rows; `reasons` counts the cells of all its invalid rows by `column:code`."""
 
     upload: str
-    invalid: int
+    open: int
     reasons: Mapping[str, int]
 
 
@@ -156,7 +156,7 @@ def waiting(new: Sequence[WaitingUpload], all_waiting: Sequence[WaitingUpload], 
 
 def open_invalid(new: Sequence[OpenUpload], all_open: Sequence[OpenUpload], links: Links) -> Words:
     """Invalid rows are open; `new` are the uploads that no earlier message spoke of."""
-    rows, in_all = sum(it.invalid for it in new), sum(it.invalid for it in all_open)
+    rows, in_all = sum(it.open for it in new), sum(it.open for it in all_open)
     return Words(
         f"{_count(rows, 'new invalid row')} to correct",
         _body(
@@ -165,9 +165,10 @@ def open_invalid(new: Sequence[OpenUpload], all_open: Sequence[OpenUpload], link
             _listed([(_open_line(it), links.upload("invalid_survey", it.upload)) for it in new]),
             f"In all, {_count(in_all, 'invalid row')} in {_count(len(all_open), 'upload')} "
             f"{_verb(in_all, 'is', 'are')} open now.",
-            "What to do: the check invalid_share of invalid_survey shows each upload's invalid rows with their number "
-            "in your file and every reason. Correct them and upload them again.\n"
-            f"{links.check('invalid_survey', 'invalid_share')}",
+            "What to do: the check no_open_rows of invalid_survey shows each upload's open rows with their number in "
+            "your file, every reason, and where the correction file lies. Copy that, mend its marked cells, and put it "
+            "into raw/ under any name.\n"
+            f"{links.check('invalid_survey', 'no_open_rows')}",
         ),
     )
 
@@ -275,7 +276,7 @@ def _waiting_line(it: WaitingUpload) -> str:
 def _open_line(it: OpenUpload) -> str:
     reasons = {(column, code): count for (column, _, code), count in _parted(it.reasons) if code in set(Code)}
     why = f" ({presentation.reasons_in_words(reasons)})" if reasons else ""
-    return f"{_name(it.upload)}: {_count(it.invalid, 'invalid row')}{why}"
+    return f"{_name(it.upload)}: {_count(it.open, 'open row')}{why}"
 
 
 def _parted(reasons: Mapping[str, int]) -> list[tuple[tuple[str, str, str], int]]:

@@ -26,6 +26,7 @@ from alumni_assets.notifications.messages import (
     Words,
 )
 from alumni_assets.stages.approval import may_approve_itself
+from alumni_assets.survey.quarantine import Quarantine
 from alumni_assets.survey.standing import Facts, Ingested, Status, standings
 from alumni_assets.survey_rules import SurveyRules
 
@@ -117,6 +118,7 @@ class _News:
     ) -> None:
         self._facts = facts
         self._stands = standings(facts)
+        self._quarantine = Quarantine(facts, self._stands)
         self._happenings = happenings
         self._told = told
         self._rules = rules
@@ -138,7 +140,9 @@ class _News:
         """Valid rows that newly wait for a person, once there are enough of them."""
         by_themselves = set(may_approve_itself(self._facts, self._rules.approval))
         waiting = {
-            upload: WaitingUpload(upload, ingested.valid, ingested.invalid or 0, ingested.failed_checks)
+            upload: WaitingUpload(
+                upload, ingested.valid, ingested.invalid or 0, self._quarantine.blocking_checks(upload)
+            )
             for upload, ingested in self._judged()
             if ingested.valid and self._stands[upload].waits and upload not in by_themselves
         }
@@ -151,12 +155,12 @@ class _News:
     def open_invalid(self) -> Notice | None:
         """Invalid rows that are newly open, once there are enough of them."""
         opened = {
-            upload: OpenUpload(upload, ingested.invalid, dict(ingested.reasons))
-            for upload, ingested in self._judged()
-            if ingested.invalid and self._stands[upload].status not in _CLOSED
+            upload: OpenUpload(upload, found.open, dict(self._facts.ingested[upload].reasons))
+            for upload, found in self._quarantine.all().items()
+            if found.open
         }
         fresh = self._arrived("invalid", opened, lambda ingested: ingested.invalid_content)
-        if sum(upload.invalid for upload in fresh.values()) < self._rules.notifications.open_invalid_rows:
+        if sum(upload.open for upload in fresh.values()) < self._rules.notifications.open_invalid_rows:
             return None
         words = messages.open_invalid(list(fresh.values()), list(opened.values()), self._links)
         return _notice(Kind.INVALID_ROWS_OPEN, fresh, words)

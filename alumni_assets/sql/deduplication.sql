@@ -18,7 +18,8 @@ SELECT
     submission_date,
     upload,
     source_row,
-    received_at
+    received_at,
+    corrected_by
 FROM (
     SELECT
         employee_id,
@@ -34,6 +35,7 @@ FROM (
         upload,
         source_row,
         received_at,
+        corrected_by,
         row_number() OVER (
             PARTITION BY employee_id
             ORDER BY submission_date DESC NULLS LAST, received_at DESC, upload DESC, source_row DESC

@@ -4,17 +4,22 @@ The main transformation is supervised. Approvals, withdrawals and the auto-appro
 here; the transformation itself is in `transformation.py`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from alumni_assets import layout
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.hashing import sha256_of
-from alumni_assets.stages.intake import RECENT_SECONDS, standings_of_keys, utc_now
-from alumni_assets.survey.standing import Decision, Facts, Ingested, Standing, Status, standings
+from alumni_assets.stages.intake import RECENT_SECONDS, utc_now
+from alumni_assets.survey.quarantine import NO_OPEN_ROWS, Quarantine, corrections_by_upload
+from alumni_assets.survey.standing import Decision, Facts, Ingested, Standing, Status, standings, standings_of
 from alumni_assets.survey_rules import ApprovalRules
 
 AUTO_APPROVER = "auto-approve policy"
+CHECKED = ("readable", "rows_accounted_for", "schema_holds", NO_OPEN_ROWS)
+"""The checks on which an approval goes."""
 
 
 class ApprovalRefusedError(Exception):
@@ -27,23 +32,28 @@ class RowsChangedError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What a person says when approving. `override` is a reason for approving in spite of failed checks."""
+    """What a person says when approving, and when they did (in UTC, without zone).
+
+    `override` is a reason for approving in spite of failed checks.
+    """
 
     approved_by: str
     note: str = ""
     override: str = ""
+    asked_at: datetime | None = None
 
 
 def approve(lake: Lake, register: Register, upload: str, request: Request) -> Decision:
     """Record the approval of an upload; approving again what is approved already records nothing.
 
     Raises `ApprovalRefusedError` when nobody is named, when a blocking check failed and no override
-    reason is given, when there is nothing to approve, and when the stored valid rows are not the ones
-    that were checked.
+    reason is given, when there is nothing to approve, when the valid rows were judged anew after the
+    approval was asked for, and when those stored are not the ones that were checked.
     """
     facts = register.facts(RECENT_SECONDS)
-    standing = _standing(facts, upload)
-    ingested = _approvable(facts, standing)
+    stands = _stands(facts, upload)
+    standing, quarantine = stands[upload], Quarantine(facts, stands)
+    ingested = _approvable(facts, standing, stands)
     if _is_approved(standing, ingested):
         assert standing.approval is not None
         return standing.approval
@@ -51,11 +61,13 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
         raise ApprovalRefusedError(
             "Nobody is named as approving. Fill in approved_by, or set ALUMNI_APPROVER to your name."
         )
-    if ingested.failed_checks and not request.override.strip():
+    blocking = quarantine.blocking_checks(upload)
+    if blocking and not request.override.strip():
         raise ApprovalRefusedError(
-            f"{upload} may not be approved: failed {', '.join(ingested.failed_checks)}. Mend the file and upload "
-            "it again under the same name, or give a reason in override_reason."
+            f"{upload} may not be approved: failed {', '.join(blocking)}. {_way_out(blocking)}, or give a reason in "
+            "override_reason."
         )
+    _require_content_looked_at(ingested, request)
     _require_checked_content(lake, ingested)
     return register.append_decision(
         Decision(
@@ -68,8 +80,9 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
             arrival=standing.arrival,
             content=ingested.content,
             rows=ingested.valid or 0,
-            invalid_share=(ingested.invalid or 0) / max(ingested.rows or 0, 1),
-            override=request.override.strip() if ingested.failed_checks else "",
+            invalid_share=quarantine.open_share(upload),
+            override=request.override.strip() if blocking else "",
+            checks=_ends_of_checks(ingested, quarantine),
         )
     )
 
@@ -84,7 +97,7 @@ def withdraw(register: Register, upload: str, by: str, reason: str) -> Decision:
         raise ApprovalRefusedError("Say why the upload is withdrawn: --reason TEXT.")
     if not by.strip():
         raise ApprovalRefusedError("Say who withdraws the upload: --by NAME, or set ALUMNI_APPROVER.")
-    standing = _standing(register.facts(), upload)
+    standing = _stands(register.facts(), upload)[upload]
     if standing.status in {Status.REJECTED, Status.DUPLICATE, Status.SEEN, Status.WITHDRAWN}:
         raise ApprovalRefusedError(f"{upload} is {standing.status}: it has no rows that could be withdrawn.")
     return register.append_decision(
@@ -117,17 +130,37 @@ def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
     """The waiting uploads that the auto-approve policy lets through; none when it is off."""
     if not rules.auto:
         return []
+    quarantine = Quarantine(facts, standings(facts))
     return [
         upload
         for upload in waiting(facts)
-        if not facts.ingested[upload].failed_checks and _invalid_share(facts, upload) <= rules.max_invalid_share
+        if not quarantine.blocking_checks(upload) and quarantine.open_share(upload) <= rules.max_invalid_share
     ]
 
 
-def _standing(facts: Facts, upload: str) -> Standing:
+def _stands(facts: Facts, upload: str) -> Mapping[str, Standing]:
+    """Where an upload stands, and what that depends on. Raises `ApprovalRefusedError` where there is none."""
     if upload not in facts.seen:
         raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
-    return standings_of_keys(facts, {facts.seen[upload].key})[upload]
+    corrections = corrections_by_upload(facts).get(upload, ())
+    return standings_of(facts, [upload, *corrections])
+
+
+def _way_out(blocking: Sequence[str]) -> str:
+    if NO_OPEN_ROWS in blocking:
+        return (
+            "Correct the rows that were set aside and give them back, mend the file and upload it again under its name"
+        )
+    return "Mend the file and upload it again under the same name"
+
+
+def _ends_of_checks(ingested: Ingested, quarantine: Quarantine) -> dict[str, str]:
+    """How each check of the upload stands: passed, warning or failed."""
+    failed = quarantine.blocking_checks(ingested.upload)
+    ends = {name: "failed" if name in failed else "passed" for name in CHECKED}
+    if ends[NO_OPEN_ROWS] == "passed" and quarantine.open_share(ingested.upload) > 0:
+        ends[NO_OPEN_ROWS] = "warning"
+    return ends
 
 
 def _is_approved(standing: Standing, ingested: Ingested) -> bool:
@@ -142,18 +175,27 @@ def _key(upload: str) -> str:
     return layout.transformed_key(upload)
 
 
-def _invalid_share(facts: Facts, upload: str) -> float:
-    ingested = facts.ingested[upload]
-    return (ingested.invalid or 0) / max(ingested.rows or 0, 1)
-
-
-def _approvable(facts: Facts, standing: Standing) -> Ingested:
+def _approvable(facts: Facts, standing: Standing, stands: Mapping[str, Standing]) -> Ingested:
     ingested = facts.ingested.get(standing.upload)
     if ingested is None:
         raise ApprovalRefusedError(f"{standing.upload} has not been validated yet; wait for its run to end.")
     if standing.status in {Status.REJECTED, Status.DUPLICATE}:
         raise ApprovalRefusedError(f"{standing.upload} has nothing to approve: {ingested.reason}")
+    original = stands.get(ingested.corrects)
+    if original is not None and original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
+        raise ApprovalRefusedError(
+            f"{standing.upload} has nothing to approve: {original.upload}, which it corrects, is {original.status}."
+        )
     return ingested
+
+
+def _require_content_looked_at(ingested: Ingested, request: Request) -> None:
+    """What was judged anew, with another result, after a person had asked for the approval, they have not seen."""
+    if request.asked_at and ingested.content_at and ingested.content_at > request.asked_at:
+        raise ApprovalRefusedError(
+            f"The valid rows of {ingested.upload} have changed since its approval was asked for: it was judged anew "
+            f"at {ingested.content_at:%Y-%m-%d %H:%M:%S} UTC. Look at the result, and approve that."
+        )
 
 
 def _require_checked_content(lake: Lake, ingested: Ingested) -> None:

@@ -4,27 +4,27 @@ Whatever happens under raw/ afterwards changes nothing: all later stages read th
 """
 
 import shutil
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from alumni_assets import layout
+from alumni_assets.contract import Contract
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.naming import upload_id
+from alumni_assets.survey.quarantine import LIVE_CORRECTIONS, corrections_by_upload
 from alumni_assets.survey.standing import (
     Arrival,
-    Facts,
     Ingested,
     Seen,
-    Standing,
     Status,
     same_content,
-    standings,
+    standings_of,
 )
 from alumni_assets.survey_rules import LimitRules
 
@@ -106,16 +106,17 @@ def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | No
     """Whether an upload only repeats another; returns what to enter then.
 
     Content equal to an upload that counts or waits, under another name, is a duplicate. Content equal
-    to one that was superseded revives that one. Content equal to a rejected or withdrawn one is judged
-    on its own: under its new name it may be acceptable, and a person decides about it anyway.
+    to one that was superseded revives that one. Content equal to a rejected or withdrawn one, or to a
+    correction that fell, is judged on its own: it may be acceptable now, and a person decides about it
+    anyway.
     """
     facts = register.facts(RECENT_SECONDS)
     others = same_content(facts, seen.upload)
-    stands = standings_of_keys(facts, {facts.seen[other].key for other in others})
+    stands = standings_of(facts, others)
     for other in others:
         if seen.upload not in facts.ingested and not _is_before(facts.seen[other], seen):
             continue
-        if stands[other].status is Status.SUPERSEDED:
+        if stands[other].status is Status.SUPERSEDED and not facts.corrects(other):
             original = facts.seen[other]
             register.append_arrival(Arrival(original.key, 0, other, None, original.size, now))
             return _duplicate(seen, other, now, f"The same content as {other}, which waits for approval again.")
@@ -124,18 +125,51 @@ def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | No
     return None
 
 
-def standings_of_keys(facts: Facts, keys: Collection[str]) -> dict[str, Standing]:
-    """Where the uploads under some keys stand; those under other keys make no difference to them."""
-    seen = {upload: seen for upload, seen in facts.seen.items() if seen.key in keys} if keys else {}
-    return standings(replace(facts, seen=seen))
-
-
 def is_stored(lake: Lake, ingested: Ingested) -> bool:
     """Whether the tables that an upload was judged into are in the lake."""
     if ingested.outcome != Status.VALIDATED:
         return True
     keys = (layout.valid_key(ingested.upload), layout.invalid_key(ingested.upload))
     return all(lake.stat(key) is not None for key in keys)
+
+
+def repeated_correction(register: Register, seen: Seen, corrects: str, fingerprint: str) -> Ingested | None:
+    """Whether a correction has the very rows of the last one of that upload, in another file; what to enter then."""
+    facts = register.facts(RECENT_SECONDS)
+    stands = standings_of(facts, corrections := corrections_by_upload(facts).get(corrects, []))
+    live = [some for some in corrections if some != seen.upload and stands[some].status in LIVE_CORRECTIONS]
+    last = max(live, key=lambda some: (facts.seen[some].received_at, some), default=None)
+    if last is None or not _is_before(facts.seen[last], seen) or facts.ingested[last].fingerprint != fingerprint:
+        return None
+    return _duplicate(seen, last, utc_now(), f"The same rows as {last}; it changes nothing.")
+
+
+def has_correction_files(lake: Lake, upload: str) -> bool:
+    """Whether the files for the reviewer are in the lake."""
+    return all(lake.stat(layout.correction_key(upload, suffix)) is not None for suffix in ("xlsx", "csv"))
+
+
+def write_correction_files(lake: Lake, upload: str, file_format: FileFormat, contract: Contract, invalid: int) -> None:
+    """Store the invalid rows of an upload as files for the reviewer; without any, remove what was there.
+
+    Doing it again stores the same.
+    """
+    from alumni_assets.stages.streaming import stored_batches  # imports Arrow, like the next
+    from alumni_assets.survey import correction_files
+
+    xlsx, csv = (layout.correction_key(upload, "xlsx"), layout.correction_key(upload, "csv"))
+    if not invalid:
+        lake.delete(xlsx)
+        lake.delete(csv)
+        return
+    with (
+        lake.local_copy(layout.invalid_key(upload)) as rows,
+        lake.writing(xlsx) as workbook,
+        lake.writing(csv) as text,
+    ):
+        correction_files.write_correction_files(
+            lambda: stored_batches(rows), file_format.header, contract, workbook, text
+        )
 
 
 def preview_of_format(file_format: FileFormat) -> Mapping[str, str]:

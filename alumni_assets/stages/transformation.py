@@ -44,15 +44,23 @@ class TransformedUpload:
 
 
 def transform_upload(
-    lake: Lake, seen: Seen, approved: str, contract: Contract, memory_limit: str, progress: Progress
+    lake: Lake,
+    seen: Seen,
+    approved: str,
+    contract: Contract,
+    memory_limit: str,
+    progress: Progress,
+    corrects: Seen | None = None,
 ) -> TransformedUpload:
     """Transform the stored valid rows of an upload and store them; a rerun stores the same again.
 
     `approved` is the SHA-256 of the valid rows that were approved; `memory_limit` bounds DuckDB's search for
-    exact duplicates, such as `600MB`. Raises `RowsChangedError`; then what was stored before stays.
+    exact duplicates, such as `600MB`. `corrects` is the upload whose rows a correction corrects: they keep the
+    time at which that was received, and none is dropped for being equal to another, for each stands for a row of
+    its own. Raises `RowsChangedError`; then what was stored before stays.
     """
     started, result = time.monotonic(), TransformedUpload()
-    transformed = transform(contract, seen.received_at)
+    transformed = transform(contract, (corrects or seen).received_at)
 
     def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
         clean = transformed(batch)
@@ -77,7 +85,7 @@ def transform_upload(
             for batch in ordered_map(complete, stored_batches(valid)):
                 sink.write(batch)
                 progress(sink.rows, time.monotonic() - started)
-        repeated = _exact_duplicates(target, memory_limit)
+        repeated = np.array([], np.int64) if corrects else _exact_duplicates(target, memory_limit)
         if repeated.size:
             _drop_rows(target, repeated)
         result.rows, result.exact_duplicates = sink.rows - repeated.size, int(repeated.size)

@@ -1,10 +1,10 @@
-"""The register as rows: what the published tables `uploads` and `quarantine` say of each upload."""
+"""The register as rows: what the published tables `uploads` and `approvals` say of each upload."""
 
 import pyarrow as pa
 
 from alumni_assets.contract_arrow import TIMESTAMP
-from alumni_assets.survey.standing import Facts, Standing, Status, standings
-from alumni_assets.warehouse.merging import QuarantinedUpload
+from alumni_assets.survey.quarantine import Quarantine
+from alumni_assets.survey.standing import Decision, Facts, Standing, Status, standings
 
 _SCHEMA = pa.schema(
     [
@@ -22,42 +22,66 @@ _SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("approved_by", pa.string()),
         ("approved_at", TIMESTAMP),
+        ("corrects", pa.string()),
     ]
 )
-_CLOSED = {Status.SUPERSEDED: "superseded", Status.WITHDRAWN: "withdrawn"}
+_APPROVALS_SCHEMA = pa.schema(
+    [
+        ("upload", pa.string()),
+        ("number", pa.int64()),
+        ("decision", pa.string()),
+        ("in_force", pa.bool_()),
+        ("decided_by", pa.string()),
+        ("decided_at", TIMESTAMP),
+        ("note", pa.string()),
+        ("override_reason", pa.string()),
+        ("failed_checks", pa.string()),
+        ("checks", pa.string()),
+        ("content", pa.string()),
+        ("row_count", pa.int64()),
+        ("invalid_share", pa.float64()),
+    ]
+)
 
 
 def uploads_table(facts: Facts) -> pa.Table:
-    """One row for each upload that was seen, with the columns of the published table `uploads`."""
-    rows = [_row(facts, standing) for standing in standings(facts).values()]
+    """One row for each upload that was seen: the published table `uploads`, but for what `quarantine` tells."""
+    stands = standings(facts)
+    quarantine = Quarantine(facts, stands)
+    rows = [_row(facts, standing, quarantine) for standing in stands.values()]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def quarantined_uploads(facts: Facts) -> dict[str, QuarantinedUpload]:
-    """The uploads with invalid rows, and how those rows stand."""
+def approvals_table(facts: Facts) -> pa.Table:
+    """One row for each decision about an upload, with the columns of the published table `approvals`."""
     stands = standings(facts)
-    return {
-        upload: QuarantinedUpload(ingested.invalid_content, _CLOSED.get(stands[upload].status, "open"))
-        for upload, ingested in facts.ingested.items()
-        if ingested.invalid and upload in stands
-    }
+    rows = [
+        _decision_row(decision, stands[upload])
+        for upload, decisions in facts.decisions.items()
+        if upload in stands
+        for decision in decisions
+    ]
+    return pa.Table.from_pylist(rows, schema=_APPROVALS_SCHEMA)
 
 
-def reason_of(facts: Facts, standing: Standing) -> str | None:
+def reason_of(facts: Facts, standing: Standing, quarantine: Quarantine) -> str | None:
     """Why an upload stands where it does, where that needs saying."""
-    if standing.status is Status.SUPERSEDED:
-        return f"Superseded by {standing.superseded_by}."
-    if standing.status is Status.WITHDRAWN:
-        return facts.decisions[standing.upload][-1].note
     ingested = facts.ingested.get(standing.upload)
+    corrects = ingested.corrects if ingested else ""
+    if standing.status is Status.SUPERSEDED:
+        return f"Superseded by {standing.superseded_by}." if standing.superseded_by else None
+    if standing.status is Status.WITHDRAWN:
+        decisions = facts.decisions.get(standing.upload) or facts.decisions.get(corrects, ())
+        return decisions[-1].note if decisions else None
     if ingested is None:
         return None
-    if ingested.failed_checks and standing.waits:
-        return f"May not be approved: failed {', '.join(ingested.failed_checks)}."
-    return ingested.reason or None
+    blocking = quarantine.blocking_checks(standing.upload) if standing.waits else ()
+    if blocking:
+        return f"May not be approved: failed {', '.join(blocking)}."
+    return f"Corrects {corrects}." if corrects else ingested.reason or None
 
 
-def _row(facts: Facts, standing: Standing) -> dict[str, object]:
+def _row(facts: Facts, standing: Standing, quarantine: Quarantine) -> dict[str, object]:
     seen = facts.seen[standing.upload]
     ingested = facts.ingested.get(standing.upload)
     transformed = facts.transformed.get(standing.upload) if standing.approval else None
@@ -73,7 +97,32 @@ def _row(facts: Facts, standing: Standing) -> dict[str, object]:
         "invalid": ingested.invalid if ingested else None,
         "transformed": transformed.rows if transformed else None,
         "exact_duplicates": transformed.exact_duplicates if transformed else None,
-        "reason": reason_of(facts, standing),
+        "reason": reason_of(facts, standing, quarantine),
         "approved_by": standing.approval.by if standing.approval else None,
         "approved_at": standing.approval.at if standing.approval else None,
+        "corrects": facts.corrects(seen.upload) or None,
     }
+
+
+def _decision_row(decision: Decision, standing: Standing) -> dict[str, object]:
+    is_approval = decision.kind == "approved"
+    in_force = standing.approval == decision and standing.counts if is_approval else _is_withdrawn(decision, standing)
+    return {
+        "upload": decision.upload,
+        "number": decision.number,
+        "decision": decision.kind,
+        "in_force": in_force,
+        "decided_by": decision.by,
+        "decided_at": decision.at,
+        "note": decision.note or None,
+        "override_reason": decision.override or None,
+        "failed_checks": ", ".join(name for name, end in decision.checks.items() if end == "failed") or None,
+        "checks": ", ".join(f"{name}: {end}" for name, end in decision.checks.items()) or None,
+        "content": decision.content or None,
+        "row_count": decision.rows if is_approval else None,
+        "invalid_share": decision.invalid_share if is_approval else None,
+    }
+
+
+def _is_withdrawn(decision: Decision, standing: Standing) -> bool:
+    return standing.status is Status.WITHDRAWN and decision.arrival >= standing.arrival

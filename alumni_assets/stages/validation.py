@@ -5,10 +5,10 @@ How a row is judged is in `survey/validation.py`.
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -23,10 +23,12 @@ from alumni_assets.stages.streaming import TableSink, ordered_map
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.reading import NumberedPart, numbered_parts
+from alumni_assets.survey.row_ranges import Ranges
 from alumni_assets.survey.standing import Seen
 from alumni_assets.survey.validation import invalid_rows, judge, valid_rows
 
 Progress = Callable[[int, float], None]
+JudgedTables = tuple[pa.RecordBatch, pa.RecordBatch]
 _SAMPLED = 10
 
 
@@ -35,7 +37,10 @@ class Validated:
     """What validation of an upload gave.
 
     `reasons` counts problems by `(column header, code)`; `sample` has the first invalid rows and
-    `preview` the first valid ones, as dictionaries with personal data in them.
+    `preview` the first valid ones, as dictionaries with personal data in them. Of a correction, `corrects`
+    is the upload that it corrects, `against` the SHA-256 of that upload's invalid table, `mends` the rows
+    of it that are valid now, `strays` counts the rows that name none of its rows, and `fingerprint` is the
+    same for the same rows in whatever order and file.
     """
 
     rows: int = 0
@@ -47,6 +52,11 @@ class Validated:
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     sample: list[dict[str, object]] = field(default_factory=list)
     preview: list[dict[str, object]] = field(default_factory=list)
+    corrects: str = ""
+    against: str = ""
+    mends: Ranges = ()
+    strays: int = 0
+    fingerprint: str = ""
 
 
 def upload_day(seen: Seen, contract: Contract) -> date:
@@ -66,18 +76,29 @@ def validate_upload(
     """
     judged_by = judge(contract, upload_day(seen, contract))
 
-    def tables_of(part: NumberedPart) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    def tables_of(part: NumberedPart) -> JudgedTables:
         judged = judged_by(part())
         return valid_rows(judged, seen.upload, contract), invalid_rows(judged, seen.upload)
 
+    with lake.local_copy(layout.pinned_key(seen.upload)) as path:
+        parts = numbered_parts(path, file_format, contract.rules.limits)
+        return store_judged(lake, seen.upload, lambda _: ordered_map(tables_of, parts), progress)
+
+
+def store_judged(
+    lake: Lake, upload: str, judged: Callable[[Path], Iterator[JudgedTables]], progress: Progress
+) -> Validated:
+    """Store the valid and the invalid rows of an upload, as they come; nothing is stored when that raises.
+
+    `judged` is given a folder for temporary files. Raises `UnreadableUploadError` when there is no row.
+    """
     started, result = time.monotonic(), Validated()
-    with ExitStack() as stack:
-        path = stack.enter_context(lake.local_copy(layout.pinned_key(seen.upload)))
-        valid_path = stack.enter_context(lake.writing(layout.valid_key(seen.upload)))
-        invalid_path = stack.enter_context(lake.writing(layout.invalid_key(seen.upload)))
+    with (
+        lake.writing(layout.valid_key(upload)) as valid_path,
+        lake.writing(layout.invalid_key(upload)) as invalid_path,
+    ):
         with TableSink(valid_path, VALID_SCHEMA) as valid, TableSink(invalid_path, INVALID_SCHEMA) as invalid:
-            parts = numbered_parts(path, file_format, contract.rules.limits)
-            for good, bad in ordered_map(tables_of, parts):
+            for good, bad in judged(valid_path.parent):
                 valid.write(good)
                 invalid.write(bad)
                 _count(result, good, bad)

@@ -72,7 +72,7 @@ def transformed_schema(contract: Contract) -> pandera.DataFrameSchema:
 
 
 def _typed(field: pa.Field) -> pandera.Column:
-    is_optional = field.name in BY_NAME and not BY_NAME[field.name].required
+    is_optional = field.name == "corrected_by" or (field.name in BY_NAME and not BY_NAME[field.name].required)
     return pandera.Column(pd.ArrowDtype(field.type), nullable=is_optional)
 
 

@@ -6,7 +6,7 @@ the order in which they came about. The facts themselves are read and written in
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -18,10 +18,14 @@ class Status(StrEnum):
     REJECTED = "rejected"
     DUPLICATE = "duplicate"
     VALIDATED = "validated"
+    CORRECTION = "correction"
     APPROVED = "approved"
     TRANSFORMED = "transformed"
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
+
+
+_ENDED = {Status.SEEN, Status.REJECTED, Status.DUPLICATE, Status.WITHDRAWN}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,11 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Decision:
-    """That a person, or the auto-approve policy, approved or withdrew an upload; in order of `number`."""
+    """That a person, or the auto-approve policy, approved or withdrew an upload; in order of `number`.
+
+    An approval holds what was approved: the SHA-256 of the valid table, its rows, the share of rows that were
+    open then, and how each check had ended.
+    """
 
     upload: str
     number: int
@@ -55,11 +63,36 @@ class Decision:
     rows: int = 0
     invalid_share: float = 0.0
     override: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """That a person closed invalid rows of an upload without a correction; in order of `number`.
+
+    `rows` are ranges such as `3-5` (see `row_ranges.py`). It is for the rows as they were judged then: `judged` is
+    the SHA-256 of the stored invalid table.
+    """
+
+    upload: str
+    number: int
+    rows: tuple[str, ...]
+    judged: str
+    by: str
+    at: datetime
+    reason: str
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """How taking in an upload ended. `content` is the SHA-256 of the stored valid table."""
+    """How taking in an upload ended. `content` is the SHA-256 of the stored valid table.
+
+    `content_at` is when the valid table first had this content. `header_record` is the number of records above the
+    header. `max_open_share` is the share of open rows above which the upload may not be approved. A correction says
+    which upload it `corrects`, the SHA-256 of that upload's invalid table (`against`), which of its rows it mends
+    (`mends`, ranges), how many rows it has that name none of them (`strays`), and what makes it differ from
+    other corrections (`fingerprint`).
+    """
 
     upload: str
     outcome: str
@@ -76,6 +109,14 @@ class Ingested:
     seconds: float = 0.0
     failed_checks: tuple[str, ...] = ()
     reasons: Mapping[str, int] = field(default_factory=dict)
+    content_at: datetime | None = None
+    header_record: int = 0
+    max_open_share: float = 0.0
+    corrects: str = ""
+    against: str = ""
+    mends: tuple[str, ...] = ()
+    strays: int = 0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +151,12 @@ class Facts:
     transformed: Mapping[str, Transformed]
     arrivals: Mapping[str, Sequence[Arrival]]
     decisions: Mapping[str, Sequence[Decision]]
+    waivers: Mapping[str, Sequence[Waiver]] = field(default_factory=dict)
+
+    def corrects(self, upload: str) -> str:
+        """The upload whose rows an upload corrects; empty for one that is no correction."""
+        ingested = self.ingested.get(upload)
+        return ingested.corrects if ingested else ""
 
 
 @dataclass(frozen=True)
@@ -133,15 +180,31 @@ class Standing:
 
 
 def standings(facts: Facts) -> dict[str, Standing]:
-    """Where every upload that was seen stands."""
+    """Where every upload that was seen stands.
+
+    Uploads under one key succeed each other. A correction stands by itself, whatever its key, and falls with the
+    upload that it corrects.
+    """
     by_key: dict[str, list[str]] = defaultdict(list)
+    corrections = []
     for upload, seen in facts.seen.items():
-        by_key[seen.key].append(upload)
-    return {
-        standing.upload: standing
-        for key, uploads in by_key.items()
-        for standing in _standings_of_key(facts, uploads, facts.arrivals.get(key, ()))
+        if facts.corrects(upload):
+            corrections.append(upload)
+        else:
+            by_key[seen.key].append(upload)
+    stands = {
+        standing.upload: standing for key, uploads in by_key.items() for standing in _standings_at(facts, key, uploads)
     }
+    return stands | {upload: _standing_of_correction(facts, upload, stands) for upload in corrections}
+
+
+def standings_of(facts: Facts, uploads: Iterable[str]) -> dict[str, Standing]:
+    """Where these uploads stand. Looks only at those under their keys, and at what they correct."""
+    keys: set[str] = set()
+    for upload in uploads:
+        keys |= {facts.seen[some].key for some in (upload, facts.corrects(upload)) if some in facts.seen}
+    seen = {upload: seen for upload, seen in facts.seen.items() if seen.key in keys} if keys else {}
+    return standings(replace(facts, seen=seen))
 
 
 def last_arrivals(facts: Facts) -> dict[str, Arrival]:
@@ -160,8 +223,20 @@ def same_content(facts: Facts, upload: str) -> list[str]:
     return [seen.upload for seen in sorted(others, key=lambda seen: (seen.received_at, seen.upload))]
 
 
-def _standings_of_key(facts: Facts, uploads: Iterable[str], arrivals: Sequence[Arrival]) -> Iterable[Standing]:
-    newest = _newest_arrivals(arrivals)
+def _standing_of_correction(facts: Facts, upload: str, originals: Mapping[str, Standing]) -> Standing:
+    (own,) = _standings_at(facts, facts.seen[upload].key, [upload])
+    original = originals.get(facts.corrects(upload))
+    if own.status in _ENDED:
+        return own
+    if original is not None and original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
+        return replace(own, status=original.status, counts=False, waits=False, superseded_by=original.superseded_by)
+    if own.status is Status.VALIDATED:
+        return replace(own, status=Status.CORRECTION, waits=bool(facts.ingested[upload].valid))
+    return own
+
+
+def _standings_at(facts: Facts, key: str, uploads: Sequence[str]) -> Iterable[Standing]:
+    newest = _newest_arrivals([arrival for arrival in facts.arrivals.get(key, ()) if arrival.upload in uploads])
     approvals = {upload: _approvals_in_force(facts, upload) for upload in uploads}
     counting = max(
         (decision for decisions in approvals.values() for decision in decisions if _is_made(facts, decision)),

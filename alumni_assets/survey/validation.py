@@ -25,6 +25,8 @@ _SHOWN = 200
 def judge(contract: Contract, upload_day: date) -> Judge:
     """A function from `parsing.NUMBERED_SCHEMA` to `JUDGED_SCHEMA`: the same rows with their problems.
 
+    Further columns stay as they are.
+
     `problems` is null for a valid row. `upload_day` is the day on which the upload was first seen,
     in the survey's time zone. pandera judges; the sentences are built for the failing rows only.
     """
@@ -46,11 +48,19 @@ def judge(contract: Contract, upload_day: date) -> Judge:
     return judged
 
 
-def valid_rows(judged: pa.RecordBatch, upload: str, contract: Contract) -> pa.RecordBatch:
-    """The valid rows of a judged batch, typed: `contract_arrow.VALID_SCHEMA`. Text stays as it came."""
+def valid_rows(
+    judged: pa.RecordBatch, upload: str, contract: Contract, corrected_by: str | None = None
+) -> pa.RecordBatch:
+    """The valid rows of a judged batch, typed: `contract_arrow.VALID_SCHEMA`. Text stays as it came.
+
+    Rows of the correction `corrected_by` keep the place of those that they correct: `upload` is theirs, and their
+    number is in the batch's column `corrects_row`.
+    """
     rows = judged.filter(pc.is_null(judged["problems"]))
     rules = contract.rules
     typed = {
+        "source_row": rows["corrects_row"] if corrected_by else rows["source_row"],
+        "corrected_by": pa.repeat(pa.scalar(corrected_by, pa.string()), rows.num_rows),
         "employee_id": cells.whole_number_text(cells.tidy(rows["employee_id"])),
         "performance_rating": cells.whole_number_text(cells.tidy(rows["performance_rating"])),
         "submission_date": dates.timestamp(cells.tidy(rows["submission_date"]), rules.submission_date, rules.time_zone),
@@ -62,12 +72,17 @@ def valid_rows(judged: pa.RecordBatch, upload: str, contract: Contract) -> pa.Re
     )
 
 
-def invalid_rows(judged: pa.RecordBatch, upload: str) -> pa.RecordBatch:
-    """The invalid rows of a judged batch with their problems: `contract_arrow.INVALID_SCHEMA`."""
+def invalid_rows(judged: pa.RecordBatch, upload: str, corrects: str | None = None) -> pa.RecordBatch:
+    """The invalid rows of a judged batch with their problems: `contract_arrow.INVALID_SCHEMA`.
+
+    Rows of a correction are its own; `corrects` is the upload that it corrects, and the batch's column `corrects_row`
+    says which row of that came back, null where it names none.
+    """
     rows = judged.filter(pc.is_valid(judged["problems"]))
-    uploads = pa.repeat(pa.scalar(upload, pa.string()), rows.num_rows)
+    named = {"upload": upload, "corrects": corrects}
+    repeated = {name: pa.repeat(pa.scalar(text, pa.string()), rows.num_rows) for name, text in named.items()}
     return pa.RecordBatch.from_arrays(
-        [uploads if field.name == "upload" else rows[field.name] for field in INVALID_SCHEMA],
+        [pc.cast(repeated.get(field.name, _or_null(rows, field.name)), field.type) for field in INVALID_SCHEMA],
         schema=INVALID_SCHEMA,
     )
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alumni_assets import contract
 from alumni_assets.queries import DEDUPLICATION, query
+from alumni_assets.warehouse.parquet import FROM_PATH, one_file
 from alumni_assets.warehouse.tables import (
     DATABASE,
-    TABLES,
     count_rows,
     mark_changed,
     only_count,
@@ -26,8 +25,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-# Folders named like `department=HR` on the way to a file say nothing about its rows.
-_PARQUET = "read_parquet($path, hive_partitioning = false)"
+# The responses that count, and those in whose place a later correction's count.
+_RESPONSES = ("survey_responses", "pipeline.replaced_responses")
+# Rows that a correction gave came with that, though they keep the place of those that they correct.
+_IS_OF_UPLOAD = "coalesce(corrected_by, upload) = $upload"
+_CAME_WITH = "coalesce(corrected_by, upload) IN (SELECT unnest($1::VARCHAR[]))"
 
 # Gives the local Parquet file of an upload, for as long as it is being read.
 ParquetOf = Callable[[str], AbstractContextManager[Path]]
@@ -35,14 +37,6 @@ ParquetOf = Callable[[str], AbstractContextManager[Path]]
 
 class UnexpectedRowsError(Exception):
     """A Parquet file that should hold the rows of one upload holds rows of another."""
-
-
-@dataclass(frozen=True)
-class QuarantinedUpload:
-    """The invalid rows of one upload: the version (content hash) of its Parquet file, and how they stand."""
-
-    version: str
-    status: str
 
 
 @dataclass(frozen=True)
@@ -64,16 +58,6 @@ class MergeReport:
     responses: int
 
 
-@dataclass(frozen=True)
-class QuarantineReport:
-    """Rows that a merge added and removed, uploads that it gave a new status, and the table's rows after it."""
-
-    added: int
-    removed: int
-    restated: int
-    rows: int
-
-
 def upload_changes(merged: Mapping[str, str], wanted: Mapping[str, str]) -> UploadChanges:
     """Compare the versions that are in the tables with those that should be."""
     return UploadChanges(
@@ -82,28 +66,36 @@ def upload_changes(merged: Mapping[str, str], wanted: Mapping[str, str]) -> Uplo
     )
 
 
-def merge_uploads(connection: "DuckDBPyConnection", counting: Mapping[str, str], parquet_of: ParquetOf) -> MergeReport:
+def merge_uploads(
+    connection: "DuckDBPyConnection",
+    counting: Mapping[str, str],
+    parquet_of: ParquetOf,
+    corrections: Sequence[str] = (),
+) -> MergeReport:
     """Make `survey_responses` hold the rows of the uploads that count, and `alumni` the newest of them.
 
     `counting` gives each upload that counts now the version (content hash) of its transformed Parquet
-    file, whose schema is `contract_arrow.TRANSFORMED_SCHEMA`. Only alumni with a row that comes or goes are
-    reconsidered, so the cost follows the batch and not the history. Raises UnexpectedRowsError for a
-    file with another upload's rows.
+    file, whose schema is `contract_arrow.TRANSFORMED_SCHEMA`. `corrections` are those among them that are
+    corrections, in the order in which they came: of rows in one place only the last one's counts, and the
+    others are kept aside until that one goes. Only alumni with a row that comes or goes are reconsidered,
+    so the cost follows the batch and not the history. Raises UnexpectedRowsError for a file with another
+    upload's rows.
     """
     merged = dict(connection.execute("SELECT upload, version FROM pipeline.merged_uploads").fetchall())
     changes = upload_changes(merged, counting)
     connection.execute("CREATE OR REPLACE TEMP TABLE touched (employee_id BIGINT)")
+    connection.execute("CREATE OR REPLACE TEMP TABLE contested (upload VARCHAR, source_row BIGINT)")
     _touch(connection, changes.leaving)
-    removed = _delete_uploads(connection, "survey_responses", changes.leaving)
+    _contest(connection, changes.leaving)
+    removed = sum(_delete_rows(connection, table, changes.leaving) for table in _RESPONSES)
     added = sum(_insert_responses(connection, upload, parquet_of) for upload in changes.arriving)
+    _contest(connection, changes.arriving)
+    _settle_contested(connection, corrections)
     _touch(connection, changes.arriving)
     touched = _deduplicate_touched(connection) if removed or added else 0
     connection.execute("DROP TABLE touched")
-    _delete_uploads(connection, "pipeline.merged_uploads", changes.leaving)
-    connection.execute(
-        "INSERT INTO pipeline.merged_uploads SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[])",
-        [list(changes.arriving), [counting[upload] for upload in changes.arriving]],
-    )
+    connection.execute("DROP TABLE contested")
+    _note_merged(connection, changes, counting)
     if removed or added:
         mark_changed(connection, "survey_responses")
         mark_changed(connection, "alumni")
@@ -116,61 +108,46 @@ def merge_uploads(connection: "DuckDBPyConnection", counting: Mapping[str, str],
     )
 
 
-def merge_quarantine(
-    connection: "DuckDBPyConnection", uploads: Mapping[str, QuarantinedUpload], parquet_of: ParquetOf
-) -> QuarantineReport:
-    """Make `quarantine` hold the invalid rows of exactly these uploads, each with its upload's status.
-
-    The schema of their Parquet files is `contract_arrow.INVALID_SCHEMA`. An upload of which only the status
-    changed is not read again. Raises UnexpectedRowsError for a file with another upload's rows.
-    """
-    rows = connection.execute("SELECT upload, version, status FROM pipeline.quarantined_uploads").fetchall()
-    merged = {upload: QuarantinedUpload(version, status) for upload, version, status in rows}
-    changes = upload_changes(
-        {upload: state.version for upload, state in merged.items()},
-        {upload: state.version for upload, state in uploads.items()},
-    )
-    restated = [
-        upload
-        for upload, state in uploads.items()
-        if upload not in changes.arriving and merged[upload].status != state.status
-    ]
-    removed = _delete_uploads(connection, "quarantine", changes.leaving)
-    added = sum(_insert_invalid(connection, upload, uploads[upload].status, parquet_of) for upload in changes.arriving)
-    for upload in restated:
-        connection.execute("UPDATE quarantine SET status = $1 WHERE upload = $2", [uploads[upload].status, upload])
-    differing = [*changes.arriving, *restated]
-    _delete_uploads(connection, "pipeline.quarantined_uploads", [*changes.leaving, *restated])
-    connection.execute(
-        """
-        INSERT INTO pipeline.quarantined_uploads
-        SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]), unnest($3::VARCHAR[])
-        """,
-        [
-            differing,
-            [uploads[upload].version for upload in differing],
-            [uploads[upload].status for upload in differing],
-        ],
-    )
-    if removed or added or restated:
-        mark_changed(connection, "quarantine")
-    return QuarantineReport(
-        added=added, removed=removed, restated=len(restated), rows=count_rows(connection, "quarantine")
-    )
-
-
 def replace_uploads(connection: "DuckDBPyConnection", rows: "pa.Table") -> bool:
     """Make the table `uploads` hold these rows, oldest first; returns whether its content changed.
 
-    `rows` has the columns of `TABLES["uploads"]`, in any order, the timestamps in UTC without a zone.
+    `rows` has the columns of `TABLES["uploads"]` but those that count the rows in `quarantine`, which has to be
+    current; in any order, the timestamps in UTC without a zone.
     """
-    connection.register("upload_rows", rows)
-    changed = replace_content(
+    counted = ", ".join(
+        f"CASE WHEN rows.invalid > 0 THEN coalesce(lives.{name}, 0) END AS {column}"
+        for name, column in {"open": "open_rows", "resolved": "resolved_rows", "waived": "waived_rows"}.items()
+    )
+    return _replaced(
         connection,
         "uploads",
-        f"SELECT {TABLES['uploads'].column_list} FROM upload_rows ORDER BY received_at, upload",
+        rows,
+        f"""
+        SELECT rows.*, {counted}
+        FROM incoming_rows AS rows
+        LEFT JOIN (
+            SELECT
+                upload,
+                count(*) FILTER (status = 'open') AS open,
+                count(*) FILTER (status = 'resolved') AS resolved,
+                count(*) FILTER (status = 'waived') AS waived
+            FROM quarantine
+            GROUP BY upload
+        ) AS lives USING (upload)
+        ORDER BY received_at, upload
+        """,
     )
-    connection.unregister("upload_rows")
+
+
+def replace_approvals(connection: "DuckDBPyConnection", rows: "pa.Table") -> bool:
+    """Make the table `approvals` hold these rows, oldest first; returns whether its content changed."""
+    return _replaced(connection, "approvals", rows, "SELECT * FROM incoming_rows ORDER BY decided_at, upload, number")
+
+
+def _replaced(connection: "DuckDBPyConnection", table: str, rows: "pa.Table", query: str) -> bool:
+    connection.register("incoming_rows", rows)
+    changed = replace_content(connection, table, query)
+    connection.unregister("incoming_rows")
     return changed
 
 
@@ -179,77 +156,94 @@ def _touch(connection: "DuckDBPyConnection", uploads: Sequence[str]) -> None:
     if not uploads:
         return
     connection.execute(
-        """
+        f"""
         INSERT INTO touched
         SELECT DISTINCT employee_id FROM survey_responses
-        WHERE upload IN (SELECT unnest($1::VARCHAR[]))
-            AND employee_id NOT IN (SELECT employee_id FROM touched)
+        WHERE {_CAME_WITH} AND employee_id NOT IN (SELECT employee_id FROM touched)
         """,
         [list(uploads)],
     )
 
 
-def _delete_uploads(connection: "DuckDBPyConnection", table: str, uploads: Sequence[str]) -> int:
-    """Delete the rows of these uploads; returns how many there were."""
+def _contest(connection: "DuckDBPyConnection", uploads: Sequence[str]) -> None:
+    """Add to `contested` the places of which these uploads, or corrections of them, have a corrected row."""
     if not uploads:
-        return 0
-    statement = f"DELETE FROM {table} WHERE upload IN (SELECT unnest($1::VARCHAR[]))"
-    return only_count(connection.execute(statement, [list(uploads)]))
-
-
-def _insert_responses(connection: "DuckDBPyConnection", upload: str, parquet_of: ParquetOf) -> int:
-    columns = TABLES["survey_responses"].column_list
-    statement = f"INSERT INTO survey_responses SELECT {columns} FROM {_PARQUET} WHERE upload = $upload"
-    with parquet_of(upload) as path:
-        return _insert_all(connection, statement, path, upload)
-
-
-def _insert_invalid(connection: "DuckDBPyConnection", upload: str, status: str, parquet_of: ParquetOf) -> int:
-    survey_columns = ", ".join(contract.NAMES)
-    headers = {column.header: column.name for column in contract.COLUMNS}
-    statement = f"""
-        INSERT INTO quarantine
-        SELECT
-            upload,
-            source_row,
-            $status,
-            array_to_string(
-                [coalesce(map($headers, $names)[p."column"] || ':', '') || p.code for p in problems], ', '
-            ),
-            array_to_string(
-                [
-                    coalesce(nullif(p."column", '') || ': ', '') || p.message
-                    || coalesce(' Did you mean ' || p.suggestion || '?', '')
-                    for p in problems
-                ],
-                chr(10)
-            ),
-            {survey_columns},
-            other_columns
-        FROM {_PARQUET}
-        WHERE upload = $upload
-    """
-    with parquet_of(upload) as path:
-        return _insert_all(
-            connection, statement, path, upload, status=status, headers=list(headers), names=list(headers.values())
+        return
+    for table in _RESPONSES:
+        connection.execute(
+            f"""
+            INSERT INTO contested
+            SELECT upload, source_row FROM {table}
+            WHERE corrected_by IS NOT NULL
+                AND (
+                    corrected_by IN (SELECT unnest($1::VARCHAR[]))
+                    OR upload IN (SELECT unnest($1::VARCHAR[]))
+                )
+            """,
+            [list(uploads)],
         )
 
 
-def _insert_all(
-    connection: "DuckDBPyConnection", statement: str, path: Path, upload: str, **values: str | list[str]
-) -> int:
-    """Insert the rows of a Parquet file that belong to the upload, which must be all of them."""
-    file = {"path": _no_pattern(path)}
-    inserted = only_count(connection.execute(statement, {**file, "upload": upload, **values}))
-    rows = only_count(connection.execute("SELECT num_rows FROM parquet_file_metadata($path)", file))
+def _settle_contested(connection: "DuckDBPyConnection", corrections: Sequence[str]) -> None:
+    """Of the rows in each contested place let the last correction's count, and keep the others aside."""
+    if only_count(connection.execute("SELECT count(*) FROM contested")) == 0:
+        return
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE contenders AS
+        SELECT
+            responses.*,
+            row_number() OVER (
+                PARTITION BY responses.upload, responses.source_row
+                ORDER BY coalesce(list_position($1::VARCHAR[], responses.corrected_by), 0) DESC
+            ) AS place
+        FROM (FROM {_RESPONSES[0]} UNION ALL BY NAME FROM {_RESPONSES[1]}) AS responses
+        SEMI JOIN contested USING (upload, source_row)
+        """,
+        [list(corrections)],
+    )
+    connection.execute(
+        """
+        INSERT INTO touched
+        SELECT DISTINCT employee_id FROM contenders
+        WHERE employee_id NOT IN (SELECT employee_id FROM touched)
+        """
+    )
+    for table, condition in zip(_RESPONSES, ("place = 1", "place > 1"), strict=True):
+        connection.execute(
+            f"DELETE FROM {table} WHERE (upload, source_row) IN (SELECT (upload, source_row) FROM contested)"
+        )
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * EXCLUDE (place) FROM contenders WHERE {condition}")
+    connection.execute("DROP TABLE contenders")
+
+
+def _delete_rows(connection: "DuckDBPyConnection", table: str, uploads: Sequence[str]) -> int:
+    """Delete the rows that came with these uploads; returns how many there were."""
+    if not uploads:
+        return 0
+    return only_count(connection.execute(f"DELETE FROM {table} WHERE {_CAME_WITH}", [list(uploads)]))
+
+
+def _note_merged(connection: "DuckDBPyConnection", changes: UploadChanges, counting: Mapping[str, str]) -> None:
+    connection.execute(
+        "DELETE FROM pipeline.merged_uploads WHERE upload IN (SELECT unnest($1::VARCHAR[]))", [list(changes.leaving)]
+    )
+    connection.execute(
+        "INSERT INTO pipeline.merged_uploads SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[])",
+        [list(changes.arriving), [counting[upload] for upload in changes.arriving]],
+    )
+
+
+def _insert_responses(connection: "DuckDBPyConnection", upload: str, parquet_of: ParquetOf) -> int:
+    """Insert the rows of an upload's Parquet file, which must all be its own; returns how many they are."""
+    with parquet_of(upload) as path:
+        file = {"path": one_file(path)}
+        statement = f"INSERT INTO survey_responses BY NAME SELECT * FROM {FROM_PATH} WHERE {_IS_OF_UPLOAD}"
+        inserted = only_count(connection.execute(statement, {**file, "upload": upload}))
+        rows = only_count(connection.execute("SELECT num_rows FROM parquet_file_metadata($path)", file))
     if inserted != rows:
         raise UnexpectedRowsError(f"the Parquet file of upload {upload} holds rows of another upload")
     return inserted
-
-
-def _no_pattern(path: Path) -> str:
-    """The path as a pattern that fits nothing else: DuckDB would take `[1]` in it for a set of characters."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
 
 
 def _deduplicate_touched(connection: "DuckDBPyConnection") -> int:

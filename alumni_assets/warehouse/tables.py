@@ -96,7 +96,8 @@ TABLES: Mapping[str, Table] = {
                 Column(
                     "status",
                     "VARCHAR",
-                    "open while it waits for a correction; superseded or withdrawn when its upload is.",
+                    "open; resolved once a correction has mended it; waived once a person has closed it without; "
+                    "superseded or withdrawn when its upload is.",
                 ),
                 Column(
                     "reason_codes",
@@ -104,13 +105,23 @@ TABLES: Mapping[str, Table] = {
                     "The reasons as column:code, separated by a comma and a space; "
                     "a reason that concerns the whole row has no column.",
                 ),
-                Column("problems", "VARCHAR", "The same reasons as sentences for a reviewer, one on each line."),
+                Column(
+                    "problems",
+                    "VARCHAR",
+                    "The same reasons as sentences for a reviewer, one on each line. Of an open row that came back "
+                    "still wrong, those of its last return.",
+                ),
                 *(_survey_text_column(name) for name in contract.NAMES),
                 Column(
                     "other_columns",
                     "VARCHAR",
                     "Cells of columns that the survey does not have, as a JSON object; null without any.",
                 ),
+                _lineage_column("received_at"),
+                Column("corrected_by", "VARCHAR", "The last correction that mended it; null without one."),
+                Column("returned_in", "VARCHAR", "The last correction in which it came back still wrong, if any did."),
+                Column("waived_by", "VARCHAR", "Who closed it without a correction, by their own account."),
+                Column("waiver_reason", "VARCHAR", "Why they did."),
             ),
         ),
         Table(
@@ -131,6 +142,29 @@ TABLES: Mapping[str, Table] = {
                 Column("reason", "VARCHAR", "Why it was rejected, withdrawn or left aside; null otherwise."),
                 Column("approved_by", "VARCHAR", "Who approved its transformation, by their own account."),
                 Column("approved_at", "TIMESTAMP", "When it was approved, in UTC."),
+                Column("corrects", "VARCHAR", "The upload whose rows it corrects; null if it is no correction."),
+                _counted("open_rows", "Rows set aside that wait for a correction; null if none was set aside."),
+                _counted("resolved_rows", "Rows set aside that a correction has mended."),
+                _counted("waived_rows", "Rows set aside that a person has closed without a correction."),
+            ),
+        ),
+        Table(
+            "approvals",
+            "Every approval and every withdrawal: who, when, and what was approved.",
+            (
+                Column("upload", "VARCHAR", "The upload that was decided about."),
+                _counted("number", "The decisions about an upload are numbered from 1."),
+                Column("decision", "VARCHAR", "approved or withdrawn."),
+                Column("in_force", "BOOLEAN", "Whether it is what counts now: no later decision, upload or file does."),
+                Column("decided_by", "VARCHAR", "Who decided, by their own account."),
+                Column("decided_at", "TIMESTAMP", "When, in UTC."),
+                Column("note", "VARCHAR", "What they wrote to it; the reason of a withdrawal."),
+                Column("override_reason", "VARCHAR", "Why it was approved although checks had failed; null if none."),
+                Column("failed_checks", "VARCHAR", "The checks that had failed, parted by a comma and a space."),
+                Column("checks", "VARCHAR", "How each check had ended, as name: passed, warning or failed."),
+                Column("content", "VARCHAR", "The SHA-256 of the valid rows that were approved."),
+                _counted("row_count", "How many valid rows were approved."),
+                Column("invalid_share", "DOUBLE", "The share of the upload's rows that were open then: 0 to 1."),
             ),
         ),
         Table(
@@ -201,7 +235,7 @@ TABLES: Mapping[str, Table] = {
 _BOOKKEEPING = """
 CREATE SCHEMA pipeline;
 CREATE TABLE pipeline.merged_uploads (upload VARCHAR, version VARCHAR);
-CREATE TABLE pipeline.quarantined_uploads (upload VARCHAR, version VARCHAR, status VARCHAR);
+CREATE TABLE pipeline.quarantined_uploads (upload VARCHAR, version VARCHAR);
 CREATE TABLE pipeline.unpublished (table_name VARCHAR)
 """
 
@@ -214,6 +248,8 @@ def create_missing_tables(connection: "DuckDBPyConnection") -> None:
     present = _present_layouts(connection)
     if "pipeline" not in _schemas(connection):
         connection.execute(_BOOKKEEPING)
+        definitions = TABLES["survey_responses"].definitions
+        connection.execute(f"CREATE TABLE pipeline.replaced_responses ({definitions})")
     for table in TABLES.values():
         if table.name not in present:
             connection.execute(f"CREATE TABLE {table.name} ({table.definitions})")

@@ -36,7 +36,7 @@ def test_rejected_uploads() -> None:
 def test_valid_rows_that_wait() -> None:
     new = [
         WaitingUpload("a.csv@1", 1200, 0, ()),
-        WaitingUpload("b.csv@2", 1, 9, ("invalid_share",)),
+        WaitingUpload("b.csv@2", 1, 9, ("no_open_rows",)),
     ]
     words = messages.waiting(new, [*new, WaitingUpload("c.csv@3", 5, 0, ())], LINKS)
     assert words.subject == "1,201 new valid rows to approve"
@@ -44,7 +44,7 @@ def test_valid_rows_that_wait() -> None:
         "1,201 new valid rows in 2 uploads wait for your approval.\n\n"
         "- a.csv@1: 1,200 valid rows, 0 invalid\n"
         f"  {UI}/assets/validated_survey?view=partitions&partition=a.csv%401\n"
-        "- b.csv@2: 1 valid row, 9 invalid; may only be approved with a reason, for it failed invalid_share\n"
+        "- b.csv@2: 1 valid row, 9 invalid; may only be approved with a reason, for it failed no_open_rows\n"
         f"  {UI}/assets/validated_survey?view=partitions&partition=b.csv%402\n\n"
         "In all, 1,206 valid rows in 3 uploads wait now.\n\n"
         "What to do: look at the uploads, then open transformed_survey, click Materialize, choose them and launch. "
@@ -59,12 +59,13 @@ def test_invalid_rows_that_are_open() -> None:
     assert words.subject == "3 new invalid rows to correct"
     assert words.body == (
         "3 new invalid rows in 1 upload were set aside.\n\n"
-        "- a.csv@1: 3 invalid rows (2 × Department is not one of the possible answers, 1 × Job_Role is empty)\n"
+        "- a.csv@1: 3 open rows (2 × Department is not one of the possible answers, 1 × Job_Role is empty)\n"
         f"  {UI}/assets/invalid_survey?view=partitions&partition=a.csv%401\n\n"
         "In all, 3 invalid rows in 1 upload are open now.\n\n"
-        "What to do: the check invalid_share of invalid_survey shows each upload's invalid rows with their number in "
-        "your file and every reason. Correct them and upload them again.\n"
-        f"{UI}/assets/invalid_survey?view=checks&checkDetail=invalid_share"
+        "What to do: the check no_open_rows of invalid_survey shows each upload's open rows with their number in "
+        "your file, every reason, and where the correction file lies. Copy that, mend its marked cells, and put it "
+        "into raw/ under any name.\n"
+        f"{UI}/assets/invalid_survey?view=checks&checkDetail=no_open_rows"
     )
 
 

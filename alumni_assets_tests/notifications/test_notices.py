@@ -130,7 +130,7 @@ def test_rows_that_were_approved_in_time_are_not_waited_for(story: Story) -> Non
 
 
 def test_an_upload_without_valid_rows_waits_for_nobody(story: Story) -> None:
-    story.is_validated("a.csv", valid=0, invalid=3, failed_checks=("invalid_share",))
+    story.is_validated("a.csv", valid=0, invalid=3, failed_checks=("no_open_rows",))
     assert kinds(due(story)) == [Kind.INVALID_ROWS_OPEN]
 
 

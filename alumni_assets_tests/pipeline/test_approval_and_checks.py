@@ -51,11 +51,11 @@ def test_a_failed_check_says_how_many_rows_why_where_and_what_to_do(pipeline: Pi
         answer(4, Performance_Rating=""),
     ]
     upload = pipeline.put_and_take_in("term.csv", b"\n\n" + csv_bytes(rows) + b"\n5,short\n")
-    evaluation = pipeline.check("invalid_survey", "invalid_share", upload)
+    evaluation = pipeline.check("invalid_survey", "no_open_rows", upload)
     assert evaluation is not None
     assert not evaluation.passed
     assert evaluation.severity == dg.AssetCheckSeverity.ERROR
-    assert "4 of 5 rows (80.0%) are invalid" in (evaluation.description or "")
+    assert "4 of 5 rows (80.0%) wait to be corrected" in (evaluation.description or "")
     assert "more than 20%" in (evaluation.description or "")
     assert evaluation.metadata["invalid_rows"].value == 4
     counts = {(row["column"], row["code"]): row["cells"] for row in table(evaluation.metadata["reasons"])}
@@ -69,21 +69,23 @@ def test_a_failed_check_says_how_many_rows_why_where_and_what_to_do(pipeline: Pi
     }
     # The header is in line 3, below two blank ones; the short row comes after another.
     first_rows = table(evaluation.metadata["first_rows"])
-    assert [(row["row in your file"], row["column"], row["did you mean"]) for row in first_rows] == [
-        ("5", "Department", "Marketing"),
-        ("5", "Performance_Rating", ""),
-        ("6", "College_Degree", "Computer Science"),
-        ("6", "Phone_Number", ""),
-        ("7", "Performance_Rating", ""),
-        ("9", "(whole row)", ""),
+    assert [(row["row in your file"], row["_row"], row["column"], row["did you mean"]) for row in first_rows] == [
+        ("5", "2", "Department", "Marketing"),
+        ("5", "2", "Performance_Rating", ""),
+        ("6", "3", "College_Degree", "Computer Science"),
+        ("6", "3", "Phone_Number", ""),
+        ("7", "4", "Performance_Rating", ""),
+        ("9", "6", "(whole row)", ""),
     ]
     assert all(row["problem"] for row in first_rows)
-    assert evaluation.metadata["all_invalid_rows"].value == pipeline.lake.url(layout.invalid_key(upload))
+    for name, suffix in {"correction_file": "xlsx", "correction_file_as_csv": "csv"}.items():
+        assert evaluation.metadata[name].value == str(pipeline.root / layout.correction_key(upload, suffix))
+        assert pipeline.lake.stat(layout.correction_key(upload, suffix)) is not None
 
 
 def test_few_invalid_rows_are_a_warning_and_hold_up_nothing(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes([*answers(1, 9), answer(10, Email="nobody")]))
-    evaluation = pipeline.check("invalid_survey", "invalid_share", upload)
+    evaluation = pipeline.check("invalid_survey", "no_open_rows", upload)
     assert evaluation is not None
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "may be approved" in (evaluation.description or "")
@@ -97,7 +99,7 @@ def test_row_numbers_are_those_of_the_persons_own_workbook(pipeline: Pipeline) -
     upload = pipeline.put_and_take_in(
         "term.xlsx", workbook([HEADER, good_row, [], bad_row, good_row, bad_row], blank_above=3)
     )
-    evaluation = pipeline.check("invalid_survey", "invalid_share", upload)
+    evaluation = pipeline.check("invalid_survey", "no_open_rows", upload)
     assert evaluation is not None
     assert [row["row in your file"] for row in table(evaluation.metadata["first_rows"])] == ["7", "9"]
 
@@ -132,7 +134,7 @@ def test_an_upload_whose_blocking_check_failed_is_refused_with_the_reason(pipeli
     assert pipeline.partition_status("validated_survey", spoiled) == AssetPartitionStatus.MATERIALIZED
     reason = failure_of(pipeline.materialize("transformed_survey", spoiled, approved_by=APPROVER))
     assert spoiled in reason
-    assert "invalid_share" in reason
+    assert "no_open_rows" in reason
     assert "override_reason" in reason
     assert pipeline.statuses() == {spoiled: "validated"}
     assert pipeline.facts.decisions == {}
@@ -311,7 +313,7 @@ def test_each_partition_has_its_own_check_results(observed: tuple[Pipeline, dict
         ("raw_survey", "readable"),
         ("validated_survey", "rows_accounted_for"),
         ("validated_survey", "schema_holds"),
-        ("invalid_survey", "invalid_share"),
+        ("invalid_survey", "no_open_rows"),
         ("transformed_survey", "rows_accounted_for"),
         ("transformed_survey", "schema_holds"),
         ("archived_survey", "copies_verified"),

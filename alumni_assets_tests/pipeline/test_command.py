@@ -89,7 +89,7 @@ def test_a_pass_takes_in_approves_and_publishes(alumni: Alumni, pipeline: Pipeli
     lines = {line["upload"].partition("@")[0]: list(line.values())[1:] for line in report["uploads"]}
     assert lines == {
         "good.csv": ["transformed", 3, 3, 0, None],
-        "spoiled.csv": ["validated", 2, 1, 1, "May not be approved: failed invalid_share."],
+        "spoiled.csv": ["validated", 2, 1, 1, "May not be approved: failed no_open_rows."],
         "notes.pdf": ["rejected", None, None, None, pipeline.ingested(pipeline.upload_of("notes.pdf")).reason],
     }
     assert pipeline.published("SELECT approved_by FROM uploads WHERE approved_by IS NOT NULL") == [("Ben Cruz",)]

@@ -156,8 +156,10 @@ def test_forgotten_are_uploads_that_dagster_or_the_lake_has_lost() -> None:
         ),
     )
     partitions = ["a.csv@00000001", "b.csv@00000002", "c.csv@00000003"]
-    stored = {"invalid/b.csv-00000002.parquet"}
+    stored = {f"invalid/b.csv-00000002.{suffix}" for suffix in ("parquet", "xlsx", "csv")}
     assert forgotten_uploads(held, partitions, stored) == []
+    for lost in stored:
+        assert forgotten_uploads(held, partitions, stored - {lost}) == ["b.csv@00000002"]
     assert forgotten_uploads(held, partitions, set()) == ["b.csv@00000002"]
     assert forgotten_uploads(held, [], stored) == partitions
 

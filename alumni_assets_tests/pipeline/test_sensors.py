@@ -208,7 +208,7 @@ def test_uploads_that_dagster_has_forgotten_are_entered_again_once(settled: Pipe
         assert forgetful.files("valid") == valid
         assert runs_of(tick(forgetful)) == []
         assert sorted(forgetful.instance.get_dynamic_partitions("uploads")) == uploads
-        share = forgetful.check("invalid_survey", "invalid_share", forgetful.upload_of("a.csv"))
+        share = forgetful.check("invalid_survey", "no_open_rows", forgetful.upload_of("a.csv"))
         assert share is not None
         assert share.passed
 

@@ -4,6 +4,7 @@ import pytest
 
 from alumni_assets.contract import (
     COLUMNS,
+    CORRECTION_CODES,
     GENERAL_CODES,
     IGNORED_HEADERS,
     NAMES,
@@ -21,7 +22,7 @@ from . import examples
 
 def test_every_code_is_general_or_of_a_column_and_has_a_sentence() -> None:
     of_columns = {code for column in COLUMNS for code in column.codes}
-    assert {*GENERAL_CODES, Code.MISSING, *of_columns} == set(Code)
+    assert {*GENERAL_CODES, *CORRECTION_CODES, Code.MISSING, *of_columns} == set(Code)
     assert set(REASONS) == set(Code)
     assert all(sentence.endswith(".") for sentence in REASONS.values())
 
@@ -43,6 +44,14 @@ def test_closed_lists_belong_to_columns_that_may_fail_by_them(contract: Contract
 
 
 def test_the_stored_tables_have_the_columns_of_the_survey_and_their_lineage() -> None:
-    assert VALID_SCHEMA.names == [*NAMES, "upload", "source_row"]
-    assert TRANSFORMED_SCHEMA.names == [*NAMES, "upload", "source_row", "received_at"]
-    assert INVALID_SCHEMA.names == ["upload", "source_row", *NAMES, "other_columns", "problems"]
+    assert VALID_SCHEMA.names == [*NAMES, "upload", "source_row", "corrected_by"]
+    assert TRANSFORMED_SCHEMA.names == [*NAMES, "upload", "source_row", "corrected_by", "received_at"]
+    assert INVALID_SCHEMA.names == [
+        "upload",
+        "source_row",
+        *NAMES,
+        "other_columns",
+        "problems",
+        "corrects",
+        "corrects_row",
+    ]

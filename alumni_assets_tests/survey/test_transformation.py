@@ -56,6 +56,7 @@ def test_a_row_becomes_what_the_old_table_showed() -> None:
             "submission_date": None,
             "upload": UPLOAD,
             "source_row": 1,
+            "corrected_by": None,
             "received_at": RECEIVED_AT,
         }
     ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alumni_assets.contract import BY_NAME, COLUMNS, NAMES, REASONS, Code, Contract
+from alumni_assets.contract import BY_NAME, COLUMNS, CORRECTION_CODES, NAMES, REASONS, Code, Contract
 from alumni_assets.contract_arrow import INVALID_SCHEMA, TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.survey.rules import rules_of
 from alumni_assets.survey.schemas import text_schema, transformed_schema, valid_schema
@@ -207,7 +207,7 @@ def test_a_row_that_could_not_be_read_gets_that_reason_alone(contract: Contract)
 
 def test_every_code_has_a_sentence_and_a_rule_or_a_reader(contract: Contract) -> None:
     judged_by = {code for column in COLUMNS for code in rules_of(column, contract, UPLOAD_DAY)}
-    assert judged_by | {Code.WRONG_FIELD_COUNT} == set(Code) == set(REASONS)
+    assert judged_by | {Code.WRONG_FIELD_COUNT, *CORRECTION_CODES} == set(Code) == set(REASONS)
 
 
 def test_valid_and_invalid_rows_keep_their_numbers_and_their_upload(contract: Contract) -> None:

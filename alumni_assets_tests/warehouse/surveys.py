@@ -1,6 +1,6 @@
 """Survey rows that are small enough to write out by hand, and a lake and a warehouse to put them into."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -10,17 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alumni_assets.contract import NAMES
-from alumni_assets.contract_arrow import INVALID_SCHEMA, TRANSFORMED_SCHEMA
+from alumni_assets.contract_arrow import INVALID_SCHEMA, TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.resources.lake_folder import FolderLake
 from alumni_assets.resources.warehouse import WarehouseResource
+from alumni_assets.survey.quarantine import SetAside
 from alumni_assets.warehouse.answers import refresh_answer
-from alumni_assets.warehouse.merging import (
-    MergeReport,
-    QuarantinedUpload,
-    QuarantineReport,
-    merge_quarantine,
-    merge_uploads,
-)
+from alumni_assets.warehouse.merging import MergeReport, merge_uploads
+from alumni_assets.warehouse.quarantine import QuarantineReport, merge_quarantine
 
 Row = dict[str, Any]
 
@@ -45,6 +41,11 @@ def response(employee_id: int, **given: Any) -> Row:
 
 def problem(code: str, column: str, message: str, suggestion: str | None = None) -> dict[str, str | None]:
     return {"code": code, "column": column, "value": "?", "message": message, "suggestion": suggestion}
+
+
+def set_aside(upload: str, rows: int, **given: Any) -> SetAside:
+    """The rows of an upload that were set aside."""
+    return SetAside(**{"upload": upload, "received_at": RECEIVED, "invalid_content": "first", "rows": rows} | given)
 
 
 def write_transformed(path: Path, upload: str, rows: Iterable[Row], received_at: datetime = RECEIVED) -> None:
@@ -76,16 +77,28 @@ class Survey:
         with self.lake.writing(f"invalid/{upload}.parquet") as path:
             pq.write_table(pa.Table.from_pylist(numbered, schema=INVALID_SCHEMA), path)
 
-    def merge(self, *uploads: str, versions: Mapping[str, str] | None = None) -> MergeReport:
-        """Let exactly these uploads count."""
+    def returned(self, correction: str, upload: str, *rows: int) -> None:
+        """Store that these rows of an upload came back valid in a correction."""
+        valid = [dict.fromkeys(NAMES) | {"upload": upload, "source_row": row} for row in rows]
+        with self.lake.writing(f"valid/{correction}.parquet") as path:
+            pq.write_table(pa.Table.from_pylist(valid, schema=VALID_SCHEMA), path)
+
+    def merge(
+        self, *uploads: str, versions: Mapping[str, str] | None = None, corrections: Sequence[str] = ()
+    ) -> MergeReport:
+        """Let exactly these uploads count; of the corrections among them, say in which order they came."""
         counting = dict.fromkeys(uploads, "first version") | dict(versions or {})
         with self.warehouse.writing() as connection:
-            return merge_uploads(connection, counting, self._object_of("transformed"))
+            return merge_uploads(connection, counting, self._object_of("transformed"), corrections)
 
-    def quarantine(self, **uploads: QuarantinedUpload) -> QuarantineReport:
+    def quarantine(self, *uploads: SetAside) -> QuarantineReport:
         """Set aside the invalid rows of exactly these uploads."""
+
+        def stored(upload: str, table: str) -> AbstractContextManager[Path]:
+            return self.lake.local_copy(f"{table}/{upload}.parquet")
+
         with self.warehouse.writing() as connection:
-            return merge_quarantine(connection, uploads, self._object_of("invalid"))
+            return merge_quarantine(connection, {found.upload: found for found in uploads}, stored)
 
     def refresh(self, answer: str) -> bool:
         """Answer a question anew."""

@@ -66,7 +66,7 @@ def test_every_column_of_the_winner_is_shown(survey: Survey) -> None:
     row = response(7, employee_name="José Ñuñez", performance_rating=5, submission_date=MONDAY)
     survey.transformed("a", row)
     survey.merge("a")
-    assert survey.rows("FROM alumni") == [(*row.values(), "a", 1, RECEIVED)]
+    assert survey.rows("FROM alumni") == [(*row.values(), "a", 1, RECEIVED, None)]
     assert survey.rows("FROM survey_responses") == survey.rows("FROM alumni")
 
 
@@ -176,7 +176,7 @@ def test_any_order_and_grouping_of_merges_gives_the_same_alumni(
     steps = data.draw(st.lists(st.sets(st.sampled_from(names)), min_size=1, max_size=4), label="counting")
     expected = newest(
         [
-            row | {"upload": name, "source_row": number, "received_at": received_at}
+            row | {"upload": name, "source_row": number, "received_at": received_at, "corrected_by": None}
             for name, (rows, received_at) in zip(names, uploads, strict=True)
             if name in steps[-1]
             for number, row in enumerate(rows, start=1)
@@ -193,3 +193,39 @@ def test_any_order_and_grouping_of_merges_gives_the_same_alumni(
             merge_uploads(connection, dict.fromkeys(counting, "1"), parquet_of)
         shown = connection.sql("FROM alumni").to_arrow_table().to_pylist()
     assert sorted(shown, key=lambda row: row["employee_id"]) == [expected[employee] for employee in sorted(expected)]
+
+
+PLACES = st.dictionaries(st.integers(2, 4), st.integers(1, 3), max_size=3)  # employee ids by source row
+
+
+@given(steps=st.lists(st.sets(st.integers(0, 3)), min_size=1, max_size=5), corrections=st.tuples(*[PLACES] * 3))
+@settings(max_examples=60, deadline=None)
+def test_of_corrections_in_one_place_the_last_that_counts_wins_whatever_the_order_of_merges(
+    steps: list[set[int]], corrections: tuple[dict[int, int], ...]
+) -> None:
+    """Upload 0 has rows 1 and 2; corrections 1 to 3 came in this order and give rows 2 to 4 other alumni."""
+    names = ["original", "z first", "m second", "a third"]
+    places = [{1: 9, 2: 8}, *corrections]
+    expected: dict[int, tuple[int, str | None]] = {}
+    for number in sorted(steps[-1]):
+        expected |= {row: (employee, names[number] if number else None) for row, employee in places[number].items()}
+    with tempfile.TemporaryDirectory() as folder, open_warehouse() as connection:
+        for name, rows in zip(names, places, strict=True):
+            corrected_by = None if name == "original" else name
+            given = [
+                response(employee) | {"source_row": row, "corrected_by": corrected_by} for row, employee in rows.items()
+            ]
+            write_transformed(Path(folder, name), "original", given)
+
+        def parquet_of(upload: str) -> AbstractContextManager[Path]:
+            return nullcontext(Path(folder, upload))
+
+        for counting in steps:
+            merge_uploads(connection, {names[number]: "1" for number in counting}, parquet_of, names[1:])
+        held = connection.execute("SELECT source_row, employee_id, corrected_by FROM survey_responses").fetchall()
+        aside = connection.execute("SELECT count(*) FROM pipeline.replaced_responses").fetchall()
+        alumni = connection.execute("SELECT employee_id FROM alumni ORDER BY 1").fetchall()
+    assert {row: (employee, correction) for row, employee, correction in held} == expected
+    assert len(held) == len(expected)
+    assert aside == [(sum(len(places[number]) for number in steps[-1]) - len(expected),)]
+    assert [employee for (employee,) in alumni] == sorted({employee for employee, _ in expected.values()})

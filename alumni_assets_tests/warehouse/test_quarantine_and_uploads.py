@@ -6,17 +6,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from alumni_assets.warehouse.merging import (
-    QuarantinedUpload,
-    QuarantineReport,
-    UnexpectedRowsError,
-    replace_uploads,
-)
+from alumni_assets.survey.quarantine import Return
+from alumni_assets.survey.standing import Waiver
+from alumni_assets.warehouse.merging import UnexpectedRowsError, replace_uploads
+from alumni_assets.warehouse.quarantine import QuarantineReport
 from alumni_assets.warehouse.tables import TABLES, unpublished_tables
-from alumni_assets_tests.warehouse.surveys import RECEIVED, Survey, problem
+from alumni_assets_tests.warehouse.surveys import RECEIVED, Survey, problem, set_aside
 
-OPEN = QuarantinedUpload("first version", "open")
-SUPERSEDED = QuarantinedUpload("first version", "superseded")
 NO_EMAIL = problem("not_an_email", "Email", "This is not an e-mail address.")
 NO_CAMPUS = problem("not_in_list", "DMC_Campus", "The answer is not one of the possible ones.", "Porac")
 NO_DATE = problem("not_a_date", "Submission Date", "This is not a date.")
@@ -26,7 +22,7 @@ NO_ROW = problem("wrong_field_count", "", "The row has too many cells.")
 def test_a_row_is_kept_as_it_came_with_its_reasons_in_codes_and_in_words(survey: Survey) -> None:
     cells = {"employee_id": "007", "email": "a@b\n@", "dmc_campus": "porrac", "other_columns": '{"Shoe": "42"}'}
     survey.invalid("a", {"source_row": 12, "problems": [NO_EMAIL, NO_CAMPUS]} | cells)
-    survey.quarantine(a=OPEN)
+    survey.quarantine(set_aside("a", 1))
     columns = (
         "upload, source_row, status, reason_codes, problems, employee_id, email, dmc_campus, other_columns, job_role"
     )
@@ -58,40 +54,68 @@ def test_a_reason_names_the_tables_column_if_it_has_one(
     survey: Survey, found: dict[str, Any], codes: str, words: str
 ) -> None:
     survey.invalid("a", {"problems": [found]})
-    survey.quarantine(a=OPEN)
+    survey.quarantine(set_aside("a", 1))
     assert survey.rows("SELECT reason_codes, problems FROM quarantine") == [(codes, words)]
 
 
 def test_uploads_come_go_and_change_in_the_quarantine(survey: Survey) -> None:
     survey.invalid("a", {"problems": [NO_ROW]}, {"problems": [NO_ROW]})
     survey.invalid("b", {"problems": [NO_EMAIL]})
-    assert survey.quarantine(a=OPEN, b=OPEN) == QuarantineReport(added=3, removed=0, restated=0, rows=3)
-    assert survey.quarantine(a=OPEN, b=OPEN) == QuarantineReport(added=0, removed=0, restated=0, rows=3)
-    assert survey.quarantine(b=OPEN) == QuarantineReport(added=0, removed=2, restated=0, rows=1)
+    a, b = set_aside("a", 2), set_aside("b", 1)
+    assert survey.quarantine(a, b) == QuarantineReport(added=("a", "b"), changed=(), gone=(), rows=3)
+    assert survey.quarantine(a, b) == QuarantineReport(added=(), changed=(), gone=(), rows=3)
+    assert survey.quarantine(b) == QuarantineReport(added=(), changed=(), gone=("a",), rows=1)
     survey.invalid("b", {"problems": [NO_EMAIL]}, {"problems": [NO_DATE]})
-    anew = QuarantinedUpload("second version", "open")
-    assert survey.quarantine(b=anew) == QuarantineReport(added=2, removed=1, restated=0, rows=2)
+    anew = set_aside("b", 2, invalid_content="second")
+    assert survey.quarantine(anew) == QuarantineReport(added=(), changed=("b",), gone=(), rows=2)
 
 
-def test_a_new_status_is_set_without_reading_the_rows_again(survey: Survey) -> None:
+def test_an_upload_of_which_nothing_has_changed_is_not_read_again(survey: Survey) -> None:
     survey.invalid("a", {"problems": [NO_ROW]})
     survey.invalid("b", {"problems": [NO_ROW]})
-    survey.quarantine(a=OPEN, b=OPEN)
-    survey.lake.delete("invalid/a.parquet")
-    assert survey.quarantine(a=SUPERSEDED, b=OPEN) == QuarantineReport(added=0, removed=0, restated=1, rows=2)
+    survey.quarantine(set_aside("a", 1), set_aside("b", 1))
+    survey.lake.delete("invalid/b.parquet")
+    closed = set_aside("a", 1, closing="superseded")
+    assert survey.quarantine(closed, set_aside("b", 1)) == QuarantineReport(added=(), changed=("a",), gone=(), rows=2)
     assert survey.rows("SELECT upload, status FROM quarantine ORDER BY upload") == [("a", "superseded"), ("b", "open")]
-    assert survey.quarantine(a=SUPERSEDED, b=OPEN).restated == 0
+
+
+def test_each_row_has_a_life_of_its_own(survey: Survey) -> None:
+    survey.invalid("a", *[{"problems": [NO_EMAIL]} for _ in range(5)])
+    survey.returned("fix", "a", 1, 2)
+    came_back = {"upload": "fix", "corrects": "a", "corrects_row": 3, "problems": [NO_DATE]}
+    survey.invalid("fix", came_back, {**came_back, "corrects_row": 1})
+    waiver = Waiver("a", 1, ("2-4",), "first", "Ana", RECEIVED, "left the school")
+    back = Return("fix", "valid rows", "invalid rows")
+    survey.quarantine(set_aside("a", 5, returns=(back,), waivers=(waiver,), mended=("1-2",)))
+    columns = "source_row, status, reason_codes, corrected_by, returned_in, waived_by, waiver_reason"
+    assert survey.rows(f"SELECT {columns} FROM quarantine ORDER BY source_row") == [
+        (1, "resolved", "email:not_an_email", "fix", None, None, None),
+        (2, "resolved", "email:not_an_email", "fix", None, "Ana", "left the school"),
+        (3, "waived", "submission_date:not_a_date", None, "fix", "Ana", "left the school"),
+        (4, "waived", "email:not_an_email", None, None, "Ana", "left the school"),
+        (5, "open", "email:not_an_email", None, None, None, None),
+    ]
+
+
+def test_of_a_correction_only_rows_that_name_no_row_are_its_own(survey: Survey) -> None:
+    named = {"corrects": "a", "corrects_row": 3, "problems": [NO_DATE]}
+    survey.invalid("fix", named, {**named, "corrects_row": None})
+    survey.quarantine(set_aside("fix", 1))
+    assert survey.rows("SELECT upload, source_row, status FROM quarantine") == [("fix", 2, "open")]
 
 
 def test_invalid_rows_of_another_upload_are_refused(survey: Survey) -> None:
     survey.invalid("a", {"problems": [NO_ROW], "upload": "b"})
     with pytest.raises(UnexpectedRowsError):
-        survey.quarantine(a=OPEN)
+        survey.quarantine(set_aside("a", 1))
 
 
 def upload_rows(*rows: dict[str, Any]) -> pa.Table:
     types = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "TIMESTAMP": pa.timestamp("us")}
-    schema = pa.schema([(column.name, types[column.type]) for column in TABLES["uploads"].columns])
+    counted = {"open_rows", "resolved_rows", "waived_rows"}
+    columns = [column for column in TABLES["uploads"].columns if column.name not in counted]
+    schema = pa.schema([(column.name, types[column.type]) for column in columns])
     return pa.Table.from_pylist([dict.fromkeys(schema.names) | row for row in rows], schema=schema)
 
 
@@ -122,3 +146,15 @@ def test_uploads_that_are_the_same_in_any_order_are_left_alone(survey: Survey) -
         assert unpublished_tables(connection) == set()
     assert replaced(survey, upload_rows(one))
     assert survey.rows("SELECT upload FROM uploads") == [("a",)]
+
+
+def test_uploads_tell_what_has_become_of_their_invalid_rows(survey: Survey) -> None:
+    survey.invalid("a", *[{"problems": [NO_EMAIL]} for _ in range(4)])
+    survey.returned("fix", "a", 2)
+    survey.invalid("fix")
+    waiver = Waiver("a", 1, ("4",), "first", "Ana", RECEIVED, "left the school")
+    survey.quarantine(set_aside("a", 4, returns=(Return("fix", "", ""),), waivers=(waiver,), mended=("2",)))
+    rows = [{"upload": "a", "received_at": RECEIVED, "invalid": 4}, {"upload": "b", "invalid": 0}]
+    assert replaced(survey, upload_rows(*rows))
+    counts = "upload, open_rows, resolved_rows, waived_rows"
+    assert survey.rows(f"SELECT {counts} FROM uploads ORDER BY upload") == [("a", 2, 1, 1), ("b", None, None, None)]

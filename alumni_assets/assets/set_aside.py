@@ -1,0 +1,84 @@
+"""What Dagster is told of an upload's rows that were set aside, each time that something becomes of them.
+
+What has become of them is in `survey/quarantine.py`, the words are in `checks.py`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dagster import AssetCheckKey, AssetExecutionContext, AssetKey, MetadataValue
+
+from alumni_assets import checks, layout, presentation, reporting
+from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.stages.intake import utc_now
+from alumni_assets.survey.quarantine import NO_OPEN_ROWS, Quarantine, SetAside, corrections_by_upload
+from alumni_assets.survey.standing import Facts, Ingested, standings_of
+
+if TYPE_CHECKING:
+    from alumni_assets.stages.quarantine import OpenRows
+    from alumni_assets.stages.validation import Validated
+
+INVALID = AssetKey("invalid_survey")
+OPEN_ROWS_CHECK = AssetCheckKey(INVALID, NO_OPEN_ROWS)
+"""Its result for an upload is reported anew whenever a row of it was corrected or waived, or fell with it."""
+
+
+@dataclass(frozen=True)
+class SetAsideState:
+    """What is to be told of one upload's rows. `judged` is there where the upload was judged just now."""
+
+    ingested: Ingested
+    found: SetAside | None
+    rows: "OpenRows"
+    judged: "Validated | None"
+    path: str
+    files: checks.CorrectionFiles
+
+    def materialization(self) -> Any:
+        """The event that says that the rows were set aside, and what has become of them."""
+        found = self.found
+        lives = {"open": found.open, "resolved": found.resolved, "waived": found.waived} if found else {}
+        corrections = {"correction_file": MetadataValue.path(self.files.workbook)} if self.ingested.invalid else {}
+        return reporting.report_materialization(
+            INVALID,
+            self.ingested.upload,
+            {"path": MetadataValue.path(self.path), "dagster/row_count": self.ingested.invalid or 0}
+            | (presentation.speed(self.judged.invalid, self.judged.seconds) if self.judged else {})
+            | lives
+            | corrections
+            | ({"open_reasons": presentation.reason_counts(self.rows.reasons)} if self.rows.reasons else {}),
+            data_version=self.ingested.invalid_content,
+        )
+
+    def check(self, context: AssetExecutionContext) -> Any:
+        """The event that says how `no_open_rows` ended; yield it after the materialization, where there is one."""
+        outcome = checks.no_open_rows(self.ingested, self.found, self.rows, self.files)
+        return reporting.report_check(
+            context,
+            OPEN_ROWS_CHECK,
+            self.ingested.upload,
+            outcome.passed,
+            outcome.description,
+            outcome.metadata,
+            outcome.severity,
+        )
+
+
+def set_aside_state(lake: Lake, facts: Facts, upload: str, judged: "Validated | None" = None) -> SetAsideState:
+    """The state of the rows of a validated upload that were set aside."""
+    from alumni_assets.stages.quarantine import open_rows  # imports Arrow
+
+    ingested, found = facts.ingested[upload], None
+    if ingested.invalid:
+        corrections = corrections_by_upload(facts).get(upload, ())
+        found = Quarantine(facts, standings_of(facts, [upload, *corrections])).of(upload)
+    return SetAsideState(
+        ingested=ingested,
+        found=found,
+        rows=open_rows(lake, found, judged, utc_now()),
+        judged=judged,
+        path=lake.url(layout.invalid_key(upload)),
+        files=checks.CorrectionFiles(
+            lake.url(layout.correction_key(upload, "xlsx")), lake.url(layout.correction_key(upload, "csv"))
+        ),
+    )

@@ -1,0 +1,191 @@
+"""Corrections: rows that were set aside come back, are judged anew, and keep the place that they had.
+
+Which columns mark a file as a correction is in `survey/detection.py`; the files that reviewers correct are written
+by `survey/correction_files.py`; what becomes of a row is in `survey/quarantine.py`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from alumni_assets import layout
+from alumni_assets.contract import NAMES, ROW_TITLE, UPLOAD_TITLE, Contract
+from alumni_assets.queries import RETURNED_ROWS, query
+from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.stages.hashing import sha256_of
+from alumni_assets.stages.intake import PinnedCopyError
+from alumni_assets.stages.streaming import TableSink, ordered_map
+from alumni_assets.stages.validation import JudgedTables, Progress, Validated, store_judged, upload_day
+from alumni_assets.survey import cells
+from alumni_assets.survey.correction_files import KEPT
+from alumni_assets.survey.defusing import restored
+from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.parsing import NUMBERED_SCHEMA
+from alumni_assets.survey.reading import numbered_parts
+from alumni_assets.survey.row_ranges import ranges_of
+from alumni_assets.survey.standing import Facts, Ingested, Seen, Status, standings_of
+from alumni_assets.survey.validation import invalid_rows, judge, valid_rows
+from alumni_assets.warehouse.parquet import one_file
+
+_RETURNED_SCHEMA = NUMBERED_SCHEMA.append(pa.field("names_row", pa.int64()))
+_JOINED_SCHEMA = NUMBERED_SCHEMA.append(pa.field("corrects_row", pa.int64()))
+_BATCH_ROWS = 50_000
+_MOST_NAMES = 100
+
+
+def validate_correction(
+    lake: Lake,
+    facts: Facts,
+    seen: Seen,
+    file_format: FileFormat,
+    contract: Contract,
+    memory_limit: str,
+    progress: Progress,
+) -> Validated:
+    """Judge every row of a pinned correction and store both tables; a rerun stores the same again.
+
+    Columns that the file lacks are filled from the rows that it corrects. `memory_limit` bounds the look-up of these,
+    such as `500MB`. Raises `UnreadableUploadError` when the file does not name one upload whose rows can be corrected,
+    and as `validate_upload` does; then nothing is stored.
+    """
+    result_of: dict[str, str] = {}
+    mended: list[pa.Array] = []
+    strays = 0
+
+    def judged(scratch: Path) -> Iterator[JudgedTables]:
+        nonlocal strays
+        returned = scratch / "returned.parquet"
+        uploads = _keep_returned(lake, seen, file_format, contract, returned)
+        original = _corrected(facts, uploads)
+        result_of.update(corrects=original.upload, against=original.invalid_content)
+        judged_by = judge(contract, upload_day(facts.seen[original.upload], contract))
+
+        def tables_of(batch: pa.RecordBatch) -> JudgedTables:
+            rows = judged_by(batch)
+            return (
+                valid_rows(rows, original.upload, contract, corrected_by=seen.upload),
+                invalid_rows(rows, seen.upload, corrects=original.upload),
+            )
+
+        with lake.local_copy(layout.invalid_key(original.upload)) as set_aside:
+            _require_judged(set_aside, original)
+            result_of["fingerprint"] = _fingerprint(returned, set_aside, memory_limit)
+            for good, bad in ordered_map(tables_of, _joined(returned, set_aside, memory_limit)):
+                mended.append(good["source_row"])
+                strays += bad["corrects_row"].null_count
+                yield good, bad
+
+    result = store_judged(lake, seen.upload, judged, progress)
+    result.corrects, result.against = result_of["corrects"], result_of["against"]
+    result.mends = ranges_of(pa.chunked_array(mended, pa.int64()).to_numpy())
+    result.strays, result.fingerprint = strays, result_of["fingerprint"]
+    return result
+
+
+def _keep_returned(lake: Lake, seen: Seen, file_format: FileFormat, contract: Contract, path: Path) -> set[str]:
+    """Store the file's rows as text with what was defused restored; returns the uploads that they name."""
+    uploads: set[str] = set()
+    with (
+        lake.local_copy(layout.pinned_key(seen.upload)) as pinned,
+        TableSink(path, _RETURNED_SCHEMA) as sink,
+    ):
+        for part in numbered_parts(pinned, file_format, contract.rules.limits):
+            batch = part()
+            if len(uploads) < _MOST_NAMES:
+                uploads |= set(pc.unique(_plain(batch[UPLOAD_TITLE])).to_pylist())
+            sink.write(_returned(batch, file_format))
+    return uploads - {""}
+
+
+def _returned(batch: pa.RecordBatch, file_format: FileFormat) -> pa.RecordBatch:
+    absent = pa.repeat(pa.scalar(KEPT), batch.num_rows)
+    present = set(file_format.header.fields)
+    columns = {name: restored(batch[name]) if name in present else absent for name in NAMES}
+    columns["names_row"] = _row_numbers(batch[ROW_TITLE])
+    return pa.RecordBatch.from_arrays(
+        [columns[name] if name in columns else batch[name] for name in _RETURNED_SCHEMA.names], schema=_RETURNED_SCHEMA
+    )
+
+
+def _plain(texts: pa.Array) -> pa.Array:
+    return pc.utf8_trim_whitespace(restored(pc.fill_null(texts, "")))
+
+
+def _row_numbers(texts: pa.Array) -> pa.Array:
+    numbers = cells.whole_number_text(cells.tidy(restored(texts)))
+    is_number = pc.match_substring_regex(numbers, "^[0-9]{1,18}$")
+    return pc.cast(pc.if_else(is_number, numbers, pa.scalar(None, pa.string())), pa.int64())
+
+
+def _corrected(facts: Facts, uploads: set[str]) -> Ingested:
+    """What was found out about the one upload that is corrected."""
+    if len(uploads) > 1:
+        raise UnreadableUploadError(
+            "several_uploads",
+            "The column _upload names more than one upload. Give back the rows of each in a file of its own.",
+        )
+    upload = next(iter(uploads), "")
+    ingested = facts.ingested.get(upload)
+    if ingested is None or upload not in facts.seen or ingested.corrects:
+        raise UnreadableUploadError(
+            "unknown_upload",
+            "The column _upload names no upload that has rows to correct. Begin again with the correction file, and "
+            "leave the cells of _upload and _row as they are.",
+        )
+    standing = standings_of(facts, [upload])[upload]
+    if standing.status is Status.SUPERSEDED:
+        raise UnreadableUploadError(
+            "superseded_upload",
+            f"The rows of {upload} count no longer, for {standing.superseded_by} has superseded it. Correct the rows "
+            "of that one.",
+        )
+    if standing.status is Status.WITHDRAWN:
+        raise UnreadableUploadError("withdrawn_upload", f"{upload} was withdrawn: its rows count no longer.")
+    if not ingested.invalid:
+        raise UnreadableUploadError(
+            "nothing_to_correct",
+            f"No row of {upload} was set aside. To change rows that are valid, upload the whole file again under its "
+            "name.",
+        )
+    return ingested
+
+
+def _require_judged(path: Path, original: Ingested) -> None:
+    if sha256_of(path) != original.invalid_content:
+        raise PinnedCopyError(
+            f"The invalid rows of {original.upload} in the lake are not the ones that were set aside. Materialize "
+            "invalid_survey for it again."
+        )
+
+
+def _joined(returned: Path, set_aside: Path, memory_limit: str) -> Iterator[pa.RecordBatch]:
+    """The returned rows, filled from those that they correct, in batches of `_JOINED_SCHEMA`."""
+    with _returned_rows(returned, set_aside, memory_limit) as rows:
+        for batch in rows.to_arrow_reader(_BATCH_ROWS):
+            yield batch.cast(_JOINED_SCHEMA)
+
+
+def _fingerprint(returned: Path, set_aside: Path, memory_limit: str) -> str:
+    """A text that is the same for the same rows, whatever their order and the file that they came in."""
+    cells = ", ".join(f"coalesce({name}, chr(30))" for name in ("corrects_row::VARCHAR", "reading_problem", *NAMES))
+    with _returned_rows(returned, set_aside, memory_limit) as rows:
+        numbers = f"count(*), sum(md5_number_lower(concat_ws(chr(31), {cells})))"
+        ((count, total),) = rows.aggregate(numbers).fetchall()
+    return f"{count}-{total}"
+
+
+@contextmanager
+def _returned_rows(returned: Path, set_aside: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyRelation]:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_limit,
+        "temp_directory": str(returned.parent / "spill"),
+    }
+    with duckdb.connect(config=config) as connection:
+        for name, path in {"returned": returned, "set_aside": set_aside}.items():
+            connection.register(name, connection.read_parquet(one_file(path), hive_partitioning=False))
+        yield connection.sql(query(RETURNED_ROWS), params={"kept": KEPT})

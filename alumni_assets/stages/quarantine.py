@@ -1,0 +1,168 @@
+"""Rows that were set aside: what is wrong with those that are open, the list of them, and closing them by a waiver.
+
+What has become of a row is decided in `survey/quarantine.py` and `sql/quarantine.sql`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from alumni_assets import layout
+from alumni_assets.register import Register
+from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.stages.approval import ApprovalRefusedError
+from alumni_assets.stages.intake import utc_now
+from alumni_assets.stages.validation import Validated
+from alumni_assets.survey import row_ranges
+from alumni_assets.survey.quarantine import Quarantine, SetAside
+from alumni_assets.survey.standing import Facts, Waiver, standings
+from alumni_assets.warehouse.quarantine import StoredTable, rows_of
+
+ALL_OPEN = "all"
+_SAMPLED = 10
+_LISTED_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class OpenRows:
+    """What is wrong with the open rows of an upload, as of a time in UTC.
+
+    `reasons` counts problems by `(column header, code)`; `sample` has the first rows, with personal data in them.
+    """
+
+    as_of: datetime
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sample: Sequence[Mapping[str, Any]] = ()
+
+
+def open_rows(lake: Lake, found: SetAside | None, judged: Validated | None, now: datetime) -> OpenRows:
+    """What is wrong with the open rows of an upload.
+
+    `judged` is given where the upload was judged just now: while nothing has become of its rows, it says it all.
+    """
+    if judged is not None and (judged.corrects or found is None or not (found.returns or found.waivers)):
+        return OpenRows(now, judged.reasons, judged.sample)
+    if found is None or not found.open:
+        return OpenRows(now)
+    with _lives(lake, found) as connection:
+        counted = connection.execute(
+            """
+            SELECT problem."column", problem.code, count(*)
+            FROM (SELECT unnest(problems) AS problem FROM lives WHERE status = 'open')
+            GROUP BY ALL
+            """
+        ).fetchall()
+        sample = _batches(connection, f"FROM lives WHERE status = 'open' LIMIT {_SAMPLED}")
+        rows = [row for batch in sample for row in batch.to_pylist()]
+    return OpenRows(now, Counter({(column, code): count for column, code, count in counted}), rows)
+
+
+def listed_rows(lake: Lake, facts: Facts, upload: str | None, only_open: bool) -> Iterator[dict[str, Any]]:
+    """The rows that were set aside, upload by upload: where each is, how it stands, and why. No survey cells.
+
+    `row` is its number in the correction file, `row_in_file` the one in the uploaded file; times are in UTC.
+    Raises `ApprovalRefusedError` for an upload that there is not.
+    """
+    if upload is not None and upload not in facts.seen:
+        raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
+    quarantine = Quarantine(facts, standings(facts))
+    uploads = [upload] if upload else sorted(facts.ingested, key=lambda some: (facts.seen[some].received_at, some))
+    for found in (quarantine.of(some) for some in uploads):
+        if found is not None and (found.open or not only_open):
+            yield from _rows(lake, facts, found, only_open)
+
+
+def waive(lake: Lake, register: Register, upload: str, rows: Sequence[str], by: str, reason: str) -> Waiver:
+    """Record that open rows of an upload are closed without a correction.
+
+    `rows` are numbers and ranges as in the correction file's `_row`, or `all` for every open one. Raises
+    `ApprovalRefusedError` when no reason or name is given, or a row is not open.
+    """
+    if not reason.strip():
+        raise ApprovalRefusedError("Say why the rows are closed: --reason TEXT.")
+    if not by.strip():
+        raise ApprovalRefusedError("Say who closes the rows: --by NAME, or set ALUMNI_APPROVER.")
+    facts = register.facts()
+    if upload not in facts.seen:
+        raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
+    found = Quarantine(facts, standings(facts)).of(upload)
+    if found is None or not found.open:
+        raise ApprovalRefusedError(f"{upload} has no open rows. `alumni quarantine --open` lists those that there are.")
+    ranges = _open_ranges(lake, found, rows)
+    return register.append_waiver(
+        Waiver(upload, 0, ranges, found.invalid_content, by.strip(), utc_now(), reason.strip())
+    )
+
+
+def stored_tables(lake: Lake) -> StoredTable:
+    """The stored tables of uploads in a lake."""
+
+    def stored(upload: str, table: Literal["valid", "invalid"]) -> AbstractContextManager[Path]:
+        return lake.local_copy(layout.valid_key(upload) if table == "valid" else layout.invalid_key(upload))
+
+    return stored
+
+
+def _open_ranges(lake: Lake, found: SetAside, rows: Sequence[str]) -> row_ranges.Ranges:
+    with _lives(lake, found) as connection:
+        found_open = connection.execute("SELECT source_row FROM lives WHERE status = 'open'").fetchnumpy()
+    numbers = np.asarray(found_open["source_row"], dtype=np.int64)
+    if list(rows) == [ALL_OPEN]:
+        return row_ranges.ranges_of(numbers)
+    try:
+        wanted = row_ranges.union(rows)
+    except ValueError as error:
+        raise ApprovalRefusedError(f"{error}; write 17, 20-35, or all.") from error
+    is_wanted = np.zeros(numbers.size, dtype=bool)
+    for first, last in wanted:
+        is_wanted |= (numbers >= first) & (numbers <= last)
+    chosen = row_ranges.ranges_of(numbers[is_wanted])
+    missing = row_ranges.size(wanted) - row_ranges.size(row_ranges.bounds(chosen))
+    if missing:
+        raise ApprovalRefusedError(
+            f"{missing:,} of these rows of {found.upload} are not open. `alumni quarantine --open --upload "
+            f"'{found.upload}'` lists those that are."
+        )
+    return chosen
+
+
+def _rows(lake: Lake, facts: Facts, found: SetAside, only_open: bool) -> Iterator[dict[str, Any]]:
+    condition = "WHERE status = 'open'" if only_open else ""
+    below_header = facts.ingested[found.upload].header_record + 1
+    with _lives(lake, found) as connection:
+        columns = "upload, source_row, status, problems, corrected_by, returned_in, waived_by, waiver_reason"
+        for batch in _batches(connection, f"SELECT {columns} FROM lives {condition}"):
+            for row in batch.to_pylist():
+                yield {
+                    "upload": row["upload"],
+                    "row": row["source_row"],
+                    "row_in_file": row["source_row"] + below_header,
+                    "status": row["status"],
+                    "since": f"{found.received_at:%Y-%m-%d %H:%M:%S}",
+                    "problems": [
+                        {name: problem[name] for name in ("column", "code", "message", "suggestion")}
+                        for problem in row["problems"]
+                    ],
+                    "corrected_by": row["corrected_by"],
+                    "returned_in": row["returned_in"],
+                    "waived_by": row["waived_by"],
+                    "waiver_reason": row["waiver_reason"],
+                }
+
+
+def _batches(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:
+    yield from connection.sql(query).to_arrow_reader(_LISTED_AT_ONCE)
+
+
+@contextmanager
+def _lives(lake: Lake, found: SetAside) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection, rows_of(connection, found, stored_tables(lake)):
+        yield connection

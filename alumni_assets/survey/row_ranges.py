@@ -1,0 +1,59 @@
+"""Sets of row numbers as ranges, `("2", "5-9")`: short where rows follow each other, and readable in the register."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Ranges = tuple[str, ...]
+_RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
+
+
+def ranges_of(rows: "np.ndarray | Sequence[int]") -> Ranges:
+    """The ranges of some row numbers, in any order."""
+    import numpy as np
+
+    numbers = np.unique(np.asarray(rows, dtype=np.int64))
+    if numbers.size == 0:
+        return ()
+    breaks = np.flatnonzero(np.diff(numbers) > 1)
+    first, last = numbers[np.r_[0, breaks + 1]], numbers[np.r_[breaks, numbers.size - 1]]
+    return tuple(_text(low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True))
+
+
+def bounds(ranges: Iterable[str]) -> list[tuple[int, int]]:
+    """The first and last row of each range. Raises ValueError for a text that is no range."""
+    return [_bounds(text) for text in ranges]
+
+
+def union(*sets: Iterable[str]) -> list[tuple[int, int]]:
+    """The first and last rows of the ranges that have every row of these sets, in order and apart."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(bound for ranges in sets for bound in bounds(ranges)):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return joined
+
+
+def size(joined: Sequence[tuple[int, int]]) -> int:
+    """How many rows there are in what `union` gave."""
+    return sum(last - first + 1 for first, last in joined)
+
+
+def _bounds(text: str) -> tuple[int, int]:
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is neither a row number nor a range such as 3-5")
+    first = int(match[1])
+    last = int(match[2] or first)
+    if last < first:
+        raise ValueError(f"the range {text!r} ends before it begins")
+    return first, last
+
+
+def _text(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
