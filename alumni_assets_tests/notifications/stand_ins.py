@@ -18,7 +18,7 @@ from alumni_assets.notifications.channels import Channel, ChannelError, Message
 from alumni_assets.notifications.messages import FailedRun, Links, Renewal
 from alumni_assets.notifications.notices import Happenings
 from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError, LakeKeyError
-from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed
+from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed, Waiver
 
 NOON = datetime(2026, 11, 2, 12)
 LINKS = Links("https://dagster.school.edu.ph")
@@ -192,9 +192,10 @@ class Story:
     made: dict[str, Transformed] = field(default_factory=dict)
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
     decisions: dict[str, list[Decision]] = field(default_factory=dict)
+    waivers: dict[str, list[Waiver]] = field(default_factory=dict)
 
     def facts(self, max_age: float = 0.0) -> Facts:
-        return Facts(dict(self.seen), dict(self.ingested), dict(self.made), self.arrivals, self.decisions)
+        return Facts(dict(self.seen), dict(self.ingested), dict(self.made), self.arrivals, self.decisions, self.waivers)
 
     def arrives(self, key: str, content: str = "1") -> str:
         """A file is put under raw/; content of one digit, for there is no file."""
@@ -223,6 +224,19 @@ class Story:
         }
         ingested = Ingested(upload, "validated", self.clock(), valid=valid, invalid=invalid, **told)  # type: ignore[arg-type]
         self.ingested[upload] = ingested
+
+    def is_corrected(self, key: str, upload: str, *rows: str, wrong: int = 0, strays: int = 0) -> str:
+        """Rows of an upload come back: some mended, some still wrong, some that name no row of it."""
+        correction = self.arrives(key)
+        against = self.ingested[upload].invalid_content
+        told = {"corrects": upload, "against": against, "mends": rows, "strays": strays}
+        self.judge(correction, len(rows), wrong + strays, **told)
+        return correction
+
+    def is_waived(self, upload: str, *rows: str) -> None:
+        judged = self.ingested[upload].invalid_content
+        log = self.waivers.setdefault(upload, [])
+        log.append(Waiver(upload, len(log) + 1, rows, judged, ANA, self.clock(), "cannot be mended"))
 
     def is_approved(self, upload: str, by: str = ANA) -> None:
         content = self.ingested[upload].content

@@ -261,3 +261,39 @@ def test_whenever_one_looks_the_thresholds_hold(
 
 
 THRESHOLD = {Kind.VALID_ROWS_WAIT: "new_valid_rows", Kind.INVALID_ROWS_OPEN: "open_invalid_rows"}
+
+
+def test_rows_that_are_corrected_or_waived_before_are_not_told_of(story: Story) -> None:
+    upload = story.is_validated("a.csv", valid=5, invalid=4)
+    story.is_corrected("fix.xlsx", upload, "2", "5")
+    story.is_waived(upload, "7")
+    open_invalid = due(story)[-1]
+    assert open_invalid.subject == "1 new invalid row to correct"
+    assert "- a.csv@11111111: 1 open row" in open_invalid.body
+    assert "In all, 1 invalid row in 1 upload is open now." in open_invalid.body
+
+
+def test_an_upload_whose_rows_are_all_closed_is_not_told_of(story: Story) -> None:
+    upload = story.is_validated("a.csv", valid=5, invalid=2)
+    story.is_corrected("fix.xlsx", upload, "2-3")
+    assert kinds(due(story)) == [Kind.VALID_ROWS_WAIT]
+
+
+def test_rows_that_come_back_still_wrong_are_no_news_but_rows_that_name_none_are(story: Story) -> None:
+    upload = story.is_validated("a.csv", valid=5, invalid=4)
+    told = covered(*due(story))
+    story.is_corrected("fix.xlsx", upload, "2", wrong=1)
+    assert kinds(due(story, told)) == [Kind.VALID_ROWS_WAIT]
+    story.is_corrected("odd.xlsx", upload, wrong=1, strays=3)
+    open_invalid = due(story, told)[-1]
+    assert open_invalid.subject == "3 new invalid rows to correct"
+    assert "odd.xlsx" in open_invalid.body
+    assert "In all, 6 invalid rows in 2 uploads are open now." in open_invalid.body
+
+
+def test_an_upload_that_was_blocked_may_be_approved_once_enough_rows_are_corrected(story: Story) -> None:
+    blocked = {"failed_checks": ("no_open_rows",), "max_open_share": 0.2}
+    upload = story.is_validated("a.csv", valid=6, invalid=4, **blocked)
+    assert "may only be approved with a reason" in due(story)[0].body
+    story.is_corrected("fix.xlsx", upload, "2-3")
+    assert "may only be approved with a reason" not in due(story)[0].body

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from alumni_assets.survey.standing import (
     last_arrivals,
     same_content,
     standings,
+    standings_of,
 )
 
 NOW = datetime(2026, 11, 23)
@@ -31,7 +33,8 @@ def history(*events: str, key: str = KEY) -> Facts:
     """The facts after some events at one key, each written as `<what> <upload> [content]`.
 
     `arrive` finds the upload at the key, `revive` notes equal content at another key; `judge` validates it
-    (its valid rows then have the given content), `reject` and `duplicate` end its intake otherwise;
+    (its valid rows then have the given content), `mend` validates it as a correction of the given upload,
+    `reject` and `duplicate` end its intake otherwise;
     `approve` and `withdraw` decide about its newest arrival; `make` transforms what was approved last.
     """
     seen: dict[str, Seen] = {}
@@ -48,6 +51,8 @@ def history(*events: str, key: str = KEY) -> Facts:
         elif what in {"judge", "reject", "duplicate"}:
             outcome = {"judge": "validated", "reject": "rejected", "duplicate": "duplicate"}[what]
             ingested[upload] = Ingested(upload, outcome, NOW, content=f"{upload} {content}" if what == "judge" else "")
+        elif what == "mend":
+            ingested[upload] = Ingested(upload, "validated", NOW, valid=1, content=f"{upload} v1", corrects=content)
         elif what in {"approve", "withdraw"}:
             arrival = standings(facts_of(seen, ingested, transformed, arrivals, decisions))[upload].arrival
             kind = {"approve": "approved", "withdraw": "withdrawn"}[what]
@@ -85,6 +90,7 @@ def shown(facts: Facts) -> str:
     )
 
 
+FIXED = ("arrive c", "mend c a", "approve c", "make c")
 FIRST = ("arrive a", "judge a", "approve a", "make a")
 SECOND = ("arrive b", "judge b", "approve b", "make b")
 
@@ -256,3 +262,44 @@ def test_at_most_one_upload_of_a_key_counts_and_it_was_approved_and_made(events:
     assert {standing.superseded_by for standing in stands.values()} - {""} <= {one.upload for one in counting}
     assert set(stands) == set(facts.seen)
     assert all(standing.counts for standing in stands.values() if standing.status is Status.TRANSFORMED)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (["arrive a", "judge a", "arrive c", "mend c a"], "a validated?, c correction?"),
+        (["arrive a", "judge a", "arrive c", "mend c a", "approve c"], "a validated?, c approved"),
+        # A correction counts by itself, and never supersedes, though it has the name of what it corrects.
+        (["arrive a", "judge a", *FIXED], "a validated?, c transformed*"),
+        ([*FIRST, *FIXED], "a transformed*, c transformed*"),
+        (
+            [*FIRST, *FIXED, "arrive d", "mend d a", "approve d", "make d"],
+            "a transformed*, c transformed*, d transformed*",
+        ),
+        ([*FIRST, *FIXED, "withdraw c"], "a transformed*, c withdrawn"),
+        ([*FIRST, "arrive c", "reject c"], "a transformed*, c rejected"),
+        # It falls with what it corrects, approved or not, and comes back with it.
+        ([*FIRST, *FIXED, *SECOND], "a superseded, b transformed*, c superseded"),
+        ([*FIRST, "arrive c", "mend c a", *SECOND], "a superseded, b transformed*, c superseded"),
+        ([*FIRST, *FIXED, "withdraw a"], "a withdrawn, c withdrawn"),
+        ([*FIRST, *FIXED, *SECOND, "withdraw b"], "a transformed*, b withdrawn, c transformed*"),
+        # Content put back after a correction came under the same name was there all the time.
+        ([*FIRST, *FIXED, "arrive a"], "a transformed*, c transformed*"),
+    ],
+)
+def test_a_correction_stands_by_itself_and_falls_with_what_it_corrects(events: list[str], expected: str) -> None:
+    assert shown(history(*events)) == expected
+
+
+def test_a_correction_that_mended_nothing_waits_for_nobody() -> None:
+    facts = history("arrive a", "judge a", "arrive c", "mend c a")
+    useless = replace(facts.ingested["c"], valid=0)
+    stands = standings(replace(facts, ingested={**facts.ingested, "c": useless}))
+    assert (stands["c"].status, stands["c"].waits) == (Status.CORRECTION, False)
+
+
+def test_where_some_uploads_stand_does_not_depend_on_looking_at_the_others() -> None:
+    facts = history(*FIRST, *FIXED, *SECOND)
+    everything = standings(facts)
+    for upload in everything:
+        assert standings_of(facts, [upload])[upload] == everything[upload]
