@@ -72,6 +72,30 @@ def test_uploads_stand_beside_each_other_in_a_bucket(alumni: Any, bucket_place: 
     assert (status, report["uploads"]) == (0, [])
 
 
+def test_a_row_is_corrected_and_another_waived_in_a_bucket(
+    alumni: Any, bucket_place: BucketPlace, tmp_path: Path
+) -> None:
+    bad = ROW.replace("628496", "{}").replace("HR", "{}")
+    rows = "\n".join(
+        [HEADER, *[bad.format(number, "HR") for number in range(20)], bad.format(98, "HRR"), bad.format(99, "?")]
+    )
+    bucket_place.plant("raw/term.csv", rows.encode())
+    _, report = alumni("run")
+    upload = report["uploads"][0]["upload"]
+    assert bucket_place.lake.stat(f"invalid/{upload.replace('@', '-')}.xlsx") is not None
+    bucket_place.plant("raw/back.csv", f"_upload,_row,Department\n{upload},21,HR\n".encode())
+    _, report = alumni("run", "--approve", "--approved-by", "me")
+    assert [(row["status"], row["valid"]) for row in report["uploads"]] == [("transformed", 20), ("transformed", 1)]
+    assert report["alumni"] == 21
+    _, quarantine = alumni("quarantine", "--open")
+    assert [(row["upload"], row["row"]) for row in quarantine["rows"]] == [(upload, 22)]
+    status, _ = alumni("waive", upload, "22", "--reason", "nobody knows", "--by", "me")
+    assert status == 0
+    with published(bucket_place, tmp_path) as connection:
+        lives = connection.execute("SELECT source_row, status FROM quarantine ORDER BY source_row").fetchall()
+    assert lives == [(21, "resolved"), (22, "waived")]
+
+
 def test_a_bucket_that_is_gone_ends_with_a_sentence_and_status_1(
     alumni: Any, bucket_place: BucketPlace, tmp_path: Path
 ) -> None:
