@@ -21,6 +21,7 @@ from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.definitions import build_defs
 from alumni_assets.instance import open_instance
 from alumni_assets.notifications.delivery import Deliveries
+from alumni_assets.notifications.happenings import failure_sentence
 from alumni_assets.notifications.telling import Teller
 from alumni_assets.orphaned_runs import COMMAND_TAGS, command_at_work
 from alumni_assets.publishing import FOLDER, table_key
@@ -299,8 +300,4 @@ def _line(
 
 
 def _failure(event: Any) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data is not None:
-        return str(data.user_failure_data.description)
-    name = data.error.cause.cls_name if data.error and data.error.cause else "an error"
-    return f"The step {event.step_key} failed with {name}. The run in the Dagster UI has the details."
+    return f"{event.step_key}: {failure_sentence(event.step_failure_data)} The run in the Dagster UI has the details."

@@ -95,17 +95,18 @@ def _why(instance: DagsterInstance, run_id: str) -> tuple[str, str]:
     event = failures[0].event_log_entry.dagster_event if failures else None
     if event is None or not isinstance(event.event_specific_data, StepFailureData):
         return "", "It ended without an error of its own: its process was stopped, died, or never started."
-    return event.step_key or "", _sentence(event.event_specific_data)
+    return event.step_key or "", failure_sentence(event.event_specific_data)
 
 
-def _sentence(data: StepFailureData) -> str:
+def failure_sentence(data: StepFailureData) -> str:
+    """Why a step failed: our own errors are sentences that name no person, of others only the kind is safe to show."""
     if data.user_failure_data is not None and data.user_failure_data.description:
         return data.user_failure_data.description
     error = (data.error.cause or data.error) if data.error else None
     if error is None:
         return "It broke."
     name, _, sentence = error.message.partition(": ")
-    return sentence if name.startswith("alumni_assets.") else f"It broke with {error.cls_name}."
+    return sentence.strip() if name.startswith("alumni_assets.") else f"It broke with {error.cls_name}."
 
 
 def _doing(run: DagsterRun) -> str:

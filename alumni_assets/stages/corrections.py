@@ -21,7 +21,7 @@ from alumni_assets.stages.intake import PinnedCopyError
 from alumni_assets.stages.streaming import TableSink, ordered_map
 from alumni_assets.stages.validation import JudgedTables, Progress, Validated, store_judged, upload_day
 from alumni_assets.survey import cells
-from alumni_assets.survey.correction_files import KEPT
+from alumni_assets.survey.correction_files import kept
 from alumni_assets.survey.defusing import restored
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
@@ -61,7 +61,7 @@ def validate_correction(
         nonlocal strays
         returned = scratch / "returned.parquet"
         uploads = _keep_returned(lake, seen, file_format, contract, returned)
-        original = _corrected(facts, uploads)
+        original = _corrected(facts, uploads, seen.upload)
         result_of.update(corrects=original.upload, against=original.invalid_content)
         judged_by = judge(contract, upload_day(facts.seen[original.upload], contract))
 
@@ -98,18 +98,21 @@ def _keep_returned(lake: Lake, seen: Seen, file_format: FileFormat, contract: Co
             batch = part()
             if len(uploads) < _MOST_NAMES:
                 uploads |= set(pc.unique(_plain(batch[UPLOAD_TITLE])).to_pylist())
-            sink.write(_returned(batch, file_format))
+            sink.write(_returned(batch))
     return uploads - {""}
 
 
-def _returned(batch: pa.RecordBatch, file_format: FileFormat) -> pa.RecordBatch:
-    absent = pa.repeat(pa.scalar(KEPT), batch.num_rows)
-    present = set(file_format.header.fields)
-    columns = {name: restored(batch[name]) if name in present else absent for name in NAMES}
+def _returned(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = {name: _own_cells(batch[name]) for name in NAMES}
     columns["names_row"] = _row_numbers(batch[ROW_TITLE])
     return pa.RecordBatch.from_arrays(
         [columns[name] if name in columns else batch[name] for name in _RETURNED_SCHEMA.names], schema=_RETURNED_SCHEMA
     )
+
+
+def _own_cells(texts: pa.Array) -> pa.Array:
+    """Cells with what was defused restored; null where the file has none, or says that the original one stands."""
+    return pc.if_else(kept(texts), pa.scalar(None, pa.string()), restored(texts))
 
 
 def _plain(texts: pa.Array) -> pa.Array:
@@ -122,8 +125,11 @@ def _row_numbers(texts: pa.Array) -> pa.Array:
     return pc.cast(pc.if_else(is_number, numbers, pa.scalar(None, pa.string())), pa.int64())
 
 
-def _corrected(facts: Facts, uploads: set[str]) -> Ingested:
-    """What was found out about the one upload that is corrected."""
+def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
+    """What was found out about the one upload that is corrected.
+
+    A correction that is judged anew corrects it whatever has become of it since: it falls and comes back with it.
+    """
     if len(uploads) > 1:
         raise UnreadableUploadError(
             "several_uploads",
@@ -137,6 +143,8 @@ def _corrected(facts: Facts, uploads: set[str]) -> Ingested:
             "The column _upload names no upload that has rows to correct. Begin again with the correction file, and "
             "leave the cells of _upload and _row as they are.",
         )
+    if facts.corrects(correction) == upload and ingested.outcome == Status.VALIDATED:
+        return ingested
     standing = standings_of(facts, [upload])[upload]
     if standing.status is Status.SUPERSEDED:
         raise UnreadableUploadError(
@@ -188,4 +196,4 @@ def _returned_rows(returned: Path, set_aside: Path, memory_limit: str) -> Iterat
     with duckdb.connect(config=config) as connection:
         for name, path in {"returned": returned, "set_aside": set_aside}.items():
             connection.register(name, connection.read_parquet(one_file(path), hive_partitioning=False))
-        yield connection.sql(query(RETURNED_ROWS), params={"kept": KEPT})
+        yield connection.sql(query(RETURNED_ROWS))

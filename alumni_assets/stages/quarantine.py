@@ -60,7 +60,7 @@ def open_rows(lake: Lake, found: SetAside | None, judged: Validated | None, now:
             GROUP BY ALL
             """
         ).fetchall()
-        sample = _batches(connection, f"FROM lives WHERE status = 'open' LIMIT {_SAMPLED}")
+        sample = _batches(connection, f"FROM lives WHERE status = 'open' ORDER BY source_row LIMIT {_SAMPLED}")
         rows = [row for batch in sample for row in batch.to_pylist()]
     return OpenRows(now, Counter({(column, code): count for column, code, count in counted}), rows)
 
@@ -90,6 +90,8 @@ def waive(lake: Lake, register: Register, upload: str, rows: Sequence[str], by: 
         raise ApprovalRefusedError("Say why the rows are closed: --reason TEXT.")
     if not by.strip():
         raise ApprovalRefusedError("Say who closes the rows: --by NAME, or set ALUMNI_APPROVER.")
+    if not rows:
+        raise ApprovalRefusedError("Say which rows are closed: 17, 20-35, or all.")
     facts = register.facts()
     if upload not in facts.seen:
         raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
@@ -139,7 +141,7 @@ def _rows(lake: Lake, facts: Facts, found: SetAside, only_open: bool) -> Iterato
     below_header = facts.ingested[found.upload].header_record + 1
     with _lives(lake, found) as connection:
         columns = "upload, source_row, status, problems, corrected_by, returned_in, waived_by, waiver_reason"
-        for batch in _batches(connection, f"SELECT {columns} FROM lives {condition}"):
+        for batch in _batches(connection, f"SELECT {columns} FROM lives {condition} ORDER BY source_row"):
             for row in batch.to_pylist():
                 yield {
                     "upload": row["upload"],

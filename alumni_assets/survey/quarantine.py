@@ -36,7 +36,8 @@ class SetAside:
     """The rows of one upload that were set aside, and what has become of them since.
 
     `closing` is `superseded` or `withdrawn` where they fell with their upload, and empty otherwise. `returns` are the
-    corrections that count or wait, in the order in which they came; `waivers` those for the rows as they are judged.
+    corrections that count or wait, in the order in which they came, and `gone` those that were withdrawn; `waivers`
+    are those for the rows as they are judged.
     """
 
     upload: str
@@ -45,6 +46,7 @@ class SetAside:
     rows: int
     closing: str = ""
     returns: tuple[Return, ...] = ()
+    gone: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     mended: Ranges = ()
 
@@ -57,7 +59,7 @@ class SetAside:
     @property
     def has_changed(self) -> bool:
         """Whether anything has become of its rows since they were set aside."""
-        return bool(self.closing or self.returns or self.waivers)
+        return bool(self.closing or self.returns or self.gone or self.waivers)
 
     @property
     def resolved(self) -> int:
@@ -105,6 +107,7 @@ class Quarantine:
             rows=_number(ingested),
             closing=self._closing(upload),
             returns=tuple(Return(some.upload, some.content, some.invalid_content) for some in returned),
+            gone=tuple(some.upload for some in corrections if self._is_withdrawn(some.upload)),
             waivers=tuple(waivers),
             mended=tuple(f"{first}-{last}" for first, last in mended),
         )
@@ -137,6 +140,10 @@ class Quarantine:
             and standing.status in LIVE_CORRECTIONS
             and correction.against == original.invalid_content
         )
+
+    def _is_withdrawn(self, correction: str) -> bool:
+        standing = self._stands.get(correction)
+        return standing is not None and standing.status is Status.WITHDRAWN
 
     def _closing(self, upload: str) -> str:
         """A row that a correction has too many also falls when other content comes under the correction's name."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _RESPONSES = ("survey_responses", "pipeline.replaced_responses")
 # Rows that a correction gave came with that, though they keep the place of those that they correct.
 _IS_OF_UPLOAD = "coalesce(corrected_by, upload) = $upload"
+# Files from before there were corrections have no such column.
+_WITH_CORRECTIONS = f"FROM {FROM_PATH} UNION ALL BY NAME SELECT NULL::VARCHAR AS corrected_by WHERE false"
 _CAME_WITH = "coalesce(corrected_by, upload) IN (SELECT unnest($1::VARCHAR[]))"
 
 # Gives the local Parquet file of an upload, for as long as it is being read.
@@ -238,7 +240,7 @@ def _insert_responses(connection: "DuckDBPyConnection", upload: str, parquet_of:
     """Insert the rows of an upload's Parquet file, which must all be its own; returns how many they are."""
     with parquet_of(upload) as path:
         file = {"path": one_file(path)}
-        statement = f"INSERT INTO survey_responses BY NAME SELECT * FROM {FROM_PATH} WHERE {_IS_OF_UPLOAD}"
+        statement = f"INSERT INTO survey_responses BY NAME SELECT * FROM ({_WITH_CORRECTIONS}) WHERE {_IS_OF_UPLOAD}"
         inserted = only_count(connection.execute(statement, {**file, "upload": upload}))
         rows = only_count(connection.execute("SELECT num_rows FROM parquet_file_metadata($path)", file))
     if inserted != rows:

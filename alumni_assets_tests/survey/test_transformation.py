@@ -15,7 +15,7 @@ from alumni_assets.survey.validation import valid_rows
 from alumni_assets.survey_rules import NameRules, SurveyRules
 
 from . import examples
-from .examples import GOOD_ROW, RECEIVED_AT, UPLOAD
+from .examples import CONTRACT, GOOD_ROW, RECEIVED_AT, UPLOAD
 
 
 def name(rules: SurveyRules, text: str) -> str:
@@ -28,6 +28,13 @@ def role(rules: SurveyRules, text: str) -> str:
 
 def email(rules: SurveyRules, text: str) -> str:
     return clean_email(pa.array([text]), rules.email.replace_domain_labels)[0].as_py()
+
+
+def test_rows_stored_before_there_were_corrections_are_transformed() -> None:
+    rows = valid_rows(examples.judged([GOOD_ROW]), UPLOAD, CONTRACT)
+    older = rows.select([name for name in rows.schema.names if name != "corrected_by"])
+    transformed = transform(CONTRACT, RECEIVED_AT)
+    assert transformed(older).equals(transformed(rows))
 
 
 def test_a_row_becomes_what_the_old_table_showed() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +69,16 @@ def test_every_column_of_the_winner_is_shown(survey: Survey) -> None:
     survey.merge("a")
     assert survey.rows("FROM alumni") == [(*row.values(), "a", 1, RECEIVED, None)]
     assert survey.rows("FROM survey_responses") == survey.rows("FROM alumni")
+
+
+def test_rows_stored_before_there_were_corrections_are_merged(survey: Survey) -> None:
+    survey.transformed("a", response(1))
+    with survey.lake.local_copy("transformed/a.parquet") as path:
+        older = pq.read_table(path).drop_columns("corrected_by")
+    with survey.lake.writing("transformed/a.parquet") as path:
+        pq.write_table(older, path)
+    survey.merge("a")
+    assert survey.rows("SELECT employee_id, upload, corrected_by FROM alumni") == [(1, "a", None)]
 
 
 def test_a_merge_reports_what_it_did(survey: Survey) -> None:
