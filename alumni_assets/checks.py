@@ -99,16 +99,19 @@ def transformed_schema_holds(lake: Lake, upload: str, contract: Contract) -> Out
     return _schema_holds(lake, layout.transformed_key(upload), transformed_schema(contract))
 
 
-def no_open_rows(ingested: Ingested, found: SetAside | None, rows: "OpenRows", files: CorrectionFiles) -> Outcome:
+def no_open_rows(
+    ingested: Ingested, found: SetAside | None, still_wrong: int, rows: "OpenRows", files: CorrectionFiles
+) -> Outcome:
     """How many rows are open: none passes, some is a warning, more than the limit keep the upload from approval.
 
-    `found` are the upload's rows that were set aside, `rows` what is wrong with those that are open.
+    `found` are the upload's rows that were set aside, `still_wrong` counts those of a correction that are open
+    under the upload that it corrects, `rows` says what is wrong with the open ones.
     """
     if ingested.corrects:
-        return _none_came_back_wrong(ingested, found, rows, files)
+        return _none_came_back_wrong(ingested, found.open if found else 0, still_wrong, rows, files)
     total = ingested.rows or 0
     if found is None:
-        return Outcome(True, f"All {total:,} rows are valid.")
+        return _no_row_is_open(f"All {total:,} rows are valid.", {})
     numbers = {
         "invalid_rows": found.rows,
         "open_rows": found.open,
@@ -116,7 +119,7 @@ def no_open_rows(ingested: Ingested, found: SetAside | None, rows: "OpenRows", f
         "waived_rows": found.waived,
     }
     if found.open == 0:
-        return Outcome(True, f"No row is open. {_closed_in_words(found)}", numbers)
+        return _no_row_is_open(f"No row is open. {_closed_in_words(found)}", numbers)
     share = found.open / max(total, 1)
     blocks = share > ingested.max_open_share
     closed = f" {_closed_in_words(found)}" if found.open < found.rows else ""
@@ -143,22 +146,39 @@ def no_open_rows(ingested: Ingested, found: SetAside | None, rows: "OpenRows", f
 
 
 def _none_came_back_wrong(
-    ingested: Ingested, found: SetAside | None, rows: "OpenRows", files: CorrectionFiles
+    ingested: Ingested, strays: int, still_wrong: int, rows: "OpenRows", files: CorrectionFiles
 ) -> Outcome:
-    """The same of a correction: the rows that came back still wrong are open under the upload that it corrects."""
+    """The same of a correction: rows that came back still wrong are open under the upload that it corrects."""
     original = presentation.shown(ingested.corrects)
-    wrong, strays = ingested.invalid or 0, found.open if found else 0
-    numbers = {"returned_rows": ingested.rows or 0, "mended_rows": ingested.valid or 0, "still_wrong_rows": wrong}
-    if wrong == 0:
-        return Outcome(True, f"All {ingested.rows:,} rows that came back are valid. They correct {original}.", numbers)
-    nameless = f" {strays:,} of them name no row of it that was set aside, and are open here." if strays else ""
+    numbers = {
+        "returned_rows": ingested.rows or 0,
+        "mended_rows": ingested.valid or 0,
+        "came_back_wrong": ingested.invalid or 0,
+        "still_open": still_wrong + strays,
+    }
+    if not ingested.invalid:
+        return _no_row_is_open(
+            f"All {ingested.rows:,} rows that came back are valid. They correct {original}.", numbers
+        )
+    if not still_wrong + strays:
+        return _no_row_is_open(
+            f"{ingested.valid:,} of {ingested.rows:,} rows that came back for {original} were valid; none of the "
+            "others is open any more.",
+            numbers,
+        )
+    nameless = f" {strays:,} of them name no row of it that was set aside." if strays else ""
     return Outcome(
         False,
-        f"{wrong:,} of {ingested.rows:,} rows that came back for {original} are still wrong: "
+        f"{still_wrong + strays:,} of {ingested.rows:,} rows that came back for {original} are still wrong: "
         f"{presentation.reasons_in_words(rows.reasons)}.{nameless} {_WAY_OUT}",
         numbers | _details(rows, ingested, files),
         AssetCheckSeverity.WARN,
     )
+
+
+def _no_row_is_open(sentence: str, numbers: Mapping[str, Any]) -> Outcome:
+    """A warning that passed: the sign beside the check's name has the colour of the upload that was reported last."""
+    return Outcome(True, sentence, numbers, AssetCheckSeverity.WARN)
 
 
 _WAY_OUT = (

@@ -41,7 +41,10 @@ Dagster runs. Open
 3. Approve: click transformed_survey > Materialize…, choose clean.csv and dirty.csv, and launch. It is approved by
    "{approver}"; the description of transformed_survey says how to enter your own name. Dagster begins within
    half a minute.
-4. The tables, the five answers and published_survey follow by themselves. Look at the answer in the metadata of
+4. Correct rows: copy the correction file that the check in step 2 names, mend its coloured cells in Excel or
+   LibreOffice, and put the copy into {raw} under any name. Within seconds the check counts
+   fewer rows, and the copy waits for approval: transformed_survey > Checks > nothing_waits.
+5. The tables, the five answers and published_survey follow by themselves. Look at the answer in the metadata of
    degree_performance, or open {published}.
 
 Put your own survey files into {raw} while this runs.

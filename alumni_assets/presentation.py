@@ -96,7 +96,8 @@ def problem_rows(rows: Iterable[Mapping[str, Any]], header_record: int, is_corre
 def since(received_at: datetime, now: datetime) -> str:
     """Since when something lasts, and how long that is: `2026-11-20 08:15 UTC (4 days)`."""
     days = (now - received_at).days
-    return f"{received_at:%Y-%m-%d %H:%M} UTC ({days:,} day{'' if days == 1 else 's'})"
+    long = "less than a day" if days < 1 else "1 day" if days == 1 else f"{days:,} days"
+    return f"{received_at:%Y-%m-%d %H:%M} UTC ({long})"
 
 
 def reasons_in_words(reasons: Mapping[tuple[str, str], int], most: int = 3) -> str:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.assets import common
-from alumni_assets.assets.set_aside import INVALID, SetAsideState, set_aside_state
+from alumni_assets.assets.set_aside import INVALID, SetAsideState, corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.register import Register
@@ -76,10 +76,10 @@ class IntakeConfig(Config):
         common.upload_spec(
             "invalid_survey",
             common.INTAKE,
-            "The upload's invalid rows as they came, each with every reason. To mend them, copy the correction file "
-            "(its path is below), correct the marked cells, and put it into raw/ under any name: the rows come back "
-            "as a correction, which is checked and approved like any upload. The check no_open_rows stays red until "
-            "every row is corrected, or closed with `alumni waive`.",
+            "The upload's invalid rows as they came, each with every reason. To see them: Checks > no_open_rows > "
+            "Partitions > the upload. To mend them, copy the correction file (its path is there), correct the marked "
+            "cells, and put it into raw/ under any name: the rows come back as a correction, which is checked and "
+            "approved like any upload. The check passes once every row is corrected, or closed with `alumni waive`.",
             deps=["raw_survey"],
             kinds={"parquet"},
             metadata=common.columns_metadata(INVALID_COLUMNS, as_text=True),
@@ -229,7 +229,7 @@ class _Step:
             return
         earlier = self.register.find_ingested(seen.upload)
         repeated = intake.repeated_correction(self.register, seen, result.corrects, result.fingerprint)
-        if repeated is not None:
+        if repeated is not None and earlier is None:
             self.register.enter_ingested(repeated)
             yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
             return
@@ -247,16 +247,18 @@ class _Step:
         return validate_correction(self.lake, facts, seen, file_format, self.contract, self.memory_limit, progress)
 
     def _others_concerned(self, result: "Validated", earlier: Ingested | None, upload: str) -> Events:
-        """Report the upload that a correction corrects; judge corrections anew of rows that are others than before."""
+        """Report what a correction concerns; judge corrections anew of rows that are others than before."""
         if result.corrects:
             original = self._set_aside(result.corrects)
             yield original.materialization()
             yield original.check(self.context)
-        if earlier is None or earlier.invalid_content == result.invalid_content:
+            others = corrections_to_report(self.register.facts(intake.RECENT_SECONDS), result.corrects)
+            yield from (self._set_aside(other).check(self.context) for other in others if other != upload)
+        if earlier is None:
             return
-        facts = self.register.facts(intake.RECENT_SECONDS)
+        facts = self.register.facts()
         for correction in corrections_by_upload(facts).get(upload, ()):
-            if facts.ingested[correction].outcome == Status.VALIDATED:
+            if facts.ingested[correction].against != result.invalid_content:
                 yield from self._ingest(facts.seen[correction])
 
     def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
@@ -268,6 +270,7 @@ class _Step:
         return earlier if was_duplicate else None
 
     def _rejected(self, seen: Seen, unreadable: UnreadableUploadError) -> Events:
+        earlier = self.register.find_ingested(seen.upload)
         self.register.enter_ingested(
             Ingested(
                 seen.upload,
@@ -276,6 +279,8 @@ class _Step:
                 reason=unreadable.message,
                 code=unreadable.code,
                 contract=self.contract.hash,
+                corrects=earlier.corrects if earlier else "",
+                against=earlier.against if earlier else "",
             )
         )
         yield self._raw(seen, {"status": "rejected", "reason": unreadable.message})
@@ -343,6 +348,7 @@ class _Step:
             corrects=result.corrects,
             against=result.against,
             mends=result.mends,
+            wrong=result.wrong,
             strays=result.strays,
             fingerprint=result.fingerprint,
         )

@@ -12,7 +12,7 @@ from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.survey.quarantine import NO_OPEN_ROWS, Quarantine, SetAside, corrections_by_upload
-from alumni_assets.survey.standing import Facts, Ingested, standings_of
+from alumni_assets.survey.standing import Facts, Ingested, Status, standings_of
 
 if TYPE_CHECKING:
     from alumni_assets.stages.quarantine import OpenRows
@@ -25,10 +25,14 @@ OPEN_ROWS_CHECK = AssetCheckKey(INVALID, NO_OPEN_ROWS)
 
 @dataclass(frozen=True)
 class SetAsideState:
-    """What is to be told of one upload's rows. `judged` is there where the upload was judged just now."""
+    """What is to be told of one upload's rows. `judged` is there where the upload was judged just now.
+
+    `still_wrong` counts the rows that came back wrong in a correction and are open under the upload that it corrects.
+    """
 
     ingested: Ingested
     found: SetAside | None
+    still_wrong: int
     rows: "OpenRows"
     judged: "Validated | None"
     path: str
@@ -38,21 +42,21 @@ class SetAsideState:
         """The event that says that the rows were set aside, and what has become of them."""
         found = self.found
         lives = {"open": found.open, "resolved": found.resolved, "waived": found.waived} if found else {}
-        corrections = {"correction_file": MetadataValue.path(self.files.workbook)} if self.ingested.invalid else {}
+        files = {"correction_file": MetadataValue.path(self.files.workbook)} if self.ingested.invalid else {}
         return reporting.report_materialization(
             INVALID,
             self.ingested.upload,
-            {"path": MetadataValue.path(self.path), "dagster/row_count": self.ingested.invalid or 0}
-            | (presentation.speed(self.judged.invalid, self.judged.seconds) if self.judged else {})
-            | lives
-            | corrections
-            | ({"open_reasons": presentation.reason_counts(self.rows.reasons)} if self.rows.reasons else {}),
+            lives
+            | files
+            | ({"open_reasons": presentation.reason_counts(self.rows.reasons)} if self.rows.reasons else {})
+            | {"path": MetadataValue.path(self.path), "dagster/row_count": self.ingested.invalid or 0}
+            | (presentation.speed(self.judged.invalid, self.judged.seconds) if self.judged else {}),
             data_version=self.ingested.invalid_content,
         )
 
     def check(self, context: AssetExecutionContext) -> Any:
         """The event that says how `no_open_rows` ended; yield it after the materialization, where there is one."""
-        outcome = checks.no_open_rows(self.ingested, self.found, self.rows, self.files)
+        outcome = checks.no_open_rows(self.ingested, self.found, self.still_wrong, self.rows, self.files)
         return reporting.report_check(
             context,
             OPEN_ROWS_CHECK,
@@ -66,19 +70,33 @@ class SetAsideState:
 
 def set_aside_state(lake: Lake, facts: Facts, upload: str, judged: "Validated | None" = None) -> SetAsideState:
     """The state of the rows of a validated upload that were set aside."""
-    from alumni_assets.stages.quarantine import open_rows  # imports Arrow
+    from alumni_assets.stages.quarantine import open_rows, rows_still_wrong  # imports Arrow
 
-    ingested, found = facts.ingested[upload], None
+    ingested, found, still_wrong, rows = facts.ingested[upload], None, 0, None
     if ingested.invalid:
-        corrections = corrections_by_upload(facts).get(upload, ())
-        found = Quarantine(facts, standings_of(facts, [upload, *corrections])).of(upload)
+        original = ingested.corrects or upload
+        concerned = [upload, original, *corrections_by_upload(facts).get(original, ())]
+        quarantine = Quarantine(facts, standings_of(facts, concerned))
+        found = quarantine.of(upload)
+        if ingested.corrects and judged is None:
+            rows = rows_still_wrong(lake, quarantine.of(original), found, upload, utc_now())
+        still_wrong = quarantine.still_wrong(upload) if ingested.corrects else 0
     return SetAsideState(
         ingested=ingested,
         found=found,
-        rows=open_rows(lake, found, judged, utc_now()),
+        still_wrong=still_wrong,
+        rows=rows or open_rows(lake, found, judged, utc_now()),
         judged=judged,
         path=lake.url(layout.invalid_key(upload)),
         files=checks.CorrectionFiles(
             lake.url(layout.correction_key(upload, "xlsx")), lake.url(layout.correction_key(upload, "csv"))
         ),
     )
+
+
+def corrections_to_report(facts: Facts, upload: str) -> list[str]:
+    """The corrections of an upload of whose rows something may have become when something has of the upload's."""
+    corrections = corrections_by_upload(facts).get(upload, ())
+    return [
+        some for some in corrections if facts.ingested[some].outcome == Status.VALIDATED and facts.ingested[some].wrong
+    ]

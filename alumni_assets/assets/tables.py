@@ -23,7 +23,7 @@ from dagster import (
 
 from alumni_assets import automation, checks, presentation
 from alumni_assets.assets import common
-from alumni_assets.assets.set_aside import set_aside_state
+from alumni_assets.assets.set_aside import corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.queries import ANSWERS
 from alumni_assets.resources.lake import LakeResource
@@ -211,7 +211,8 @@ def published_survey(
         rows = {name: count_rows(connection, name) for name in TABLES}
     publication = publish(warehouse, objects, datetime.now(UTC))
     for upload in (*merged.changed, *(some for some in merged.added if quarantine[some].has_changed)):
-        yield set_aside_state(objects, facts, upload).check(context)
+        for concerned in (upload, *corrections_to_report(facts, upload)):
+            yield set_aside_state(objects, facts, concerned).check(context)
     report_waiting(context.instance, register)
     yield MaterializeResult(
         metadata={

@@ -179,20 +179,20 @@ class _Step:
 def _metadata(lake: Lake, decision: Decision, result: "TransformedUpload") -> dict[str, Any]:
     preview = presentation.preview(result.preview)
     return (
-        presentation.speed(result.rows, result.seconds)
-        | {
-            "exact_duplicates": result.exact_duplicates,
-            "dagster/row_count": result.rows,
-            "path": MetadataValue.path(lake.url(layout.transformed_key(decision.upload))),
+        {
             "approved_by": presentation.shown(decision.by),
             "approved_at": f"{decision.at:%Y-%m-%d %H:%M:%S} UTC",
             "note": presentation.shown(decision.note),
             "override_reason": presentation.shown(decision.override),
-            "approved_content": decision.content,
             "approved_rows": decision.rows,
             "approved_invalid_share": round(decision.invalid_share, 4),
             "approved_checks": ", ".join(f"{name}: {end}" for name, end in decision.checks.items()),
+            "approved_content": decision.content,
+            "exact_duplicates": result.exact_duplicates,
+            "dagster/row_count": result.rows,
+            "path": MetadataValue.path(lake.url(layout.transformed_key(decision.upload))),
         }
+        | presentation.speed(result.rows, result.seconds)
         | ({"preview": preview} if preview else {})
     )
 

@@ -4,6 +4,7 @@ It has one result for the whole asset, with a table of what waits. The steps tha
 their end; `reporting.py` says why they do not yield it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from dagster import AssetCheckKey, AssetCheckSpec, AssetKey, DagsterInstance, MetadataValue, TableRecord
@@ -44,13 +45,9 @@ def waiting_outcome(facts: Facts) -> checks.Outcome:
     waiting = [upload for upload in approval.waiting(facts) if stands[upload].waits]
     if not waiting:
         return checks.Outcome(True, "No upload waits for approval.", {"waiting": 0})
-    blocked = sum(bool(quarantine.blocking_checks(upload)) for upload in waiting)
-    rows = sum(facts.ingested[upload].valid or 0 for upload in waiting)
     return checks.Outcome(
         False,
-        f"{len(waiting):,} uploads with {rows:,} valid rows wait for approval"
-        f"{f'; {blocked:,} of them may only be approved with a reason' if blocked else ''}. "
-        "To approve them, click Materialize… above, choose them, and launch.",
+        _in_words(facts, quarantine, waiting),
         {
             "waiting": MetadataValue.int(len(waiting)),
             "uploads": MetadataValue.table(
@@ -61,12 +58,24 @@ def waiting_outcome(facts: Facts) -> checks.Outcome:
     )
 
 
+def _in_words(facts: Facts, quarantine: Quarantine, waiting: Sequence[str]) -> str:
+    blocked = sum(bool(quarantine.blocking_checks(upload)) for upload in waiting)
+    rows = sum(facts.ingested[upload].valid or 0 for upload in waiting)
+    uploads, wait = ("1 upload", "waits") if len(waiting) == 1 else (f"{len(waiting):,} uploads", "wait")
+    override = f"; {blocked:,} of them may only be approved with a reason" if blocked else ""
+    listed = f" The first {_MOST_SHOWN} are listed." if len(waiting) > _MOST_SHOWN else ""
+    return (
+        f"{uploads} with {rows:,} valid rows {wait} for approval{override}. "
+        f"To approve, click Materialize… above, choose uploads, and launch.{listed}"
+    )
+
+
 def _line(facts: Facts, quarantine: Quarantine, upload: str) -> dict[str, Any]:
     ingested, found = facts.ingested[upload], quarantine.of(upload)
     blocking = quarantine.blocking_checks(upload)
     return {
         "upload": presentation.shown(upload),
-        "since": presentation.since(facts.seen[upload].received_at, utc_now()),
+        "days": f"{(utc_now() - facts.seen[upload].received_at).days:,}",
         "valid rows": f"{ingested.valid or 0:,}",
         "invalid rows": f"{ingested.invalid or 0:,}",
         "open rows": f"{found.open if found else 0:,}",

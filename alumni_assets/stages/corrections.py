@@ -4,6 +4,7 @@ Which columns mark a file as a correction is in `survey/detection.py`; the files
 by `survey/correction_files.py`; what becomes of a row is in `survey/quarantine.py`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,10 +56,9 @@ def validate_correction(
     """
     result_of: dict[str, str] = {}
     mended: list[pa.Array] = []
-    strays = 0
+    wrong: list[pa.Array] = []
 
     def judged(scratch: Path) -> Iterator[JudgedTables]:
-        nonlocal strays
         returned = scratch / "returned.parquet"
         uploads = _keep_returned(lake, seen, file_format, contract, returned)
         original = _corrected(facts, uploads, seen.upload)
@@ -77,13 +77,15 @@ def validate_correction(
             result_of["fingerprint"] = _fingerprint(returned, set_aside, memory_limit)
             for good, bad in ordered_map(tables_of, _joined(returned, set_aside, memory_limit)):
                 mended.append(good["source_row"])
-                strays += bad["corrects_row"].null_count
+                wrong.append(bad["corrects_row"])
                 yield good, bad
 
     result = store_judged(lake, seen.upload, judged, progress)
     result.corrects, result.against = result_of["corrects"], result_of["against"]
+    named = pa.chunked_array(wrong, pa.int64())
     result.mends = ranges_of(pa.chunked_array(mended, pa.int64()).to_numpy())
-    result.strays, result.fingerprint = strays, result_of["fingerprint"]
+    result.wrong, result.strays = ranges_of(named.drop_null().to_numpy()), named.null_count
+    result.fingerprint = result_of["fingerprint"]
     return result
 
 
@@ -135,7 +137,7 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
             "several_uploads",
             "The column _upload names more than one upload. Give back the rows of each in a file of its own.",
         )
-    upload = next(iter(uploads), "")
+    upload = _whole_id(facts, next(iter(uploads), ""))
     ingested = facts.ingested.get(upload)
     if ingested is None or upload not in facts.seen or ingested.corrects:
         raise UnreadableUploadError(
@@ -161,6 +163,14 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
             "name.",
         )
     return ingested
+
+
+def _whole_id(facts: Facts, text: str) -> str:
+    """The id of an upload of which only the digits are given, as a workbook does where it cannot hold the name."""
+    if not re.fullmatch(r"'?@[0-9a-f]{8,64}", text):
+        return text
+    found = [upload for upload in facts.seen if upload.endswith(text.lstrip("'")) and not facts.corrects(upload)]
+    return found[0] if len(found) == 1 else text
 
 
 def _require_judged(path: Path, original: Ingested) -> None:

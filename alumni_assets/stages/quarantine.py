@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from alumni_assets.stages.validation import Validated
 from alumni_assets.survey import row_ranges
 from alumni_assets.survey.quarantine import Quarantine, SetAside
 from alumni_assets.survey.standing import Facts, Waiver, standings
+from alumni_assets.warehouse.parquet import one_file
 from alumni_assets.warehouse.quarantine import StoredTable, rows_of
 
 ALL_OPEN = "all"
@@ -53,16 +55,37 @@ def open_rows(lake: Lake, found: SetAside | None, judged: Validated | None, now:
     if found is None or not found.open:
         return OpenRows(now)
     with _lives(lake, found) as connection:
-        counted = connection.execute(
-            """
-            SELECT problem."column", problem.code, count(*)
-            FROM (SELECT unnest(problems) AS problem FROM lives WHERE status = 'open')
-            GROUP BY ALL
-            """
-        ).fetchall()
-        sample = _batches(connection, f"FROM lives WHERE status = 'open' ORDER BY source_row LIMIT {_SAMPLED}")
-        rows = [row for batch in sample for row in batch.to_pylist()]
-    return OpenRows(now, Counter({(column, code): count for column, code, count in counted}), rows)
+        return _summary(connection, "FROM lives WHERE status = 'open'", now)
+
+
+def rows_still_wrong(
+    lake: Lake, original: SetAside | None, strays: SetAside | None, correction: str, now: datetime
+) -> OpenRows:
+    """What is wrong with the rows of a correction that are open: under the upload that it corrects, or its own.
+
+    `original` are the rows of that upload that were set aside, `strays` the correction's own.
+    """
+    if original is None or original.closing:
+        return OpenRows(now)
+    stored = stored_tables(lake)
+    with _lives(lake, original) as connection, stored(correction, "invalid") as path:
+        connection.register("came_back", connection.read_parquet(one_file(path), hive_partitioning=False))
+        own = "OR corrects_row IS NULL" if strays is not None and strays.open else ""
+        is_open = "SELECT source_row FROM lives WHERE status = 'open' AND returned_in = came_back.upload"
+        return _summary(connection, f"FROM came_back WHERE corrects_row IN ({is_open}) {own}", now)
+
+
+def _summary(connection: duckdb.DuckDBPyConnection, rows: str, now: datetime) -> OpenRows:
+    counted = connection.execute(
+        f"""
+        SELECT problem."column", problem.code, count(*)
+        FROM (SELECT unnest(problems) AS problem {rows})
+        GROUP BY ALL
+        """
+    ).fetchall()
+    sample = _batches(connection, f"{rows} ORDER BY source_row LIMIT {_SAMPLED}")
+    first = [row for batch in sample for row in batch.to_pylist()]
+    return OpenRows(now, Counter({(column, code): count for column, code, count in counted}), first)
 
 
 def listed_rows(lake: Lake, facts: Facts, upload: str | None, only_open: bool) -> Iterator[dict[str, Any]]:
@@ -75,9 +98,8 @@ def listed_rows(lake: Lake, facts: Facts, upload: str | None, only_open: bool) -
         raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
     quarantine = Quarantine(facts, standings(facts))
     uploads = [upload] if upload else sorted(facts.ingested, key=lambda some: (facts.seen[some].received_at, some))
-    for found in (quarantine.of(some) for some in uploads):
-        if found is not None and (found.open or not only_open):
-            yield from _rows(lake, facts, found, only_open)
+    chosen = [found for some in uploads if (found := quarantine.of(some)) and (found.open or not only_open)]
+    return chain.from_iterable(_rows(lake, facts, found, only_open) for found in chosen)
 
 
 def waive(lake: Lake, register: Register, upload: str, rows: Sequence[str], by: str, reason: str) -> Waiver:

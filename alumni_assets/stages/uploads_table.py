@@ -71,8 +71,8 @@ def reason_of(facts: Facts, standing: Standing, quarantine: Quarantine) -> str |
     if standing.status is Status.SUPERSEDED:
         return f"Superseded by {standing.superseded_by}." if standing.superseded_by else None
     if standing.status is Status.WITHDRAWN:
-        decisions = facts.decisions.get(standing.upload) or facts.decisions.get(corrects, ())
-        return decisions[-1].note if decisions else None
+        decided = [facts.decisions.get(some, ()) for some in (standing.upload, corrects)]
+        return next((log[-1].note for log in decided if log and log[-1].kind == "withdrawn"), None)
     if ingested is None:
         return None
     blocking = quarantine.blocking_checks(standing.upload) if standing.waits else ()

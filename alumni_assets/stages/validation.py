@@ -39,8 +39,8 @@ class Validated:
     `reasons` counts problems by `(column header, code)`; `sample` has the first invalid rows and
     `preview` the first valid ones, as dictionaries with personal data in them. Of a correction, `corrects`
     is the upload that it corrects, `against` the SHA-256 of that upload's invalid table, `mends` the rows
-    of it that are valid now, `strays` counts the rows that name none of its rows, and `fingerprint` is the
-    same for the same rows in whatever order and file.
+    of it that are valid now and `wrong` those that are not, `strays` counts the rows that name none of its
+    rows, and `fingerprint` is the same for the same rows in whatever order and file.
     """
 
     rows: int = 0
@@ -55,6 +55,7 @@ class Validated:
     corrects: str = ""
     against: str = ""
     mends: Ranges = ()
+    wrong: Ranges = ()
     strays: int = 0
     fingerprint: str = ""
 

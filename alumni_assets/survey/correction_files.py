@@ -24,6 +24,7 @@ from pyarrow import csv as pacsv
 from pyarrow import json as pajson
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_range, xl_range_abs
+from xlsxwriter.worksheet import Worksheet
 
 from alumni_assets.contract import (
     BY_NAME,
@@ -74,6 +75,8 @@ _UNWRITABLE = "|".join(
     )
 )
 _CREATED = datetime.datetime(2000, 1, 1)
+_PROBLEMS_WIDTH, _HOW_TO_WIDTH = 60, 110
+_LINE_HEIGHT = 15
 _MARKED = "#FFD966"
 _SHEET, _HOW_TO = "Corrections", "How to"
 _KEPT_NOTE = (
@@ -83,10 +86,10 @@ _KEPT_NOTE = (
 _STEPS = (
     "The sheet Corrections has rows of a survey file that could not be taken in. Please mend them:",
     "1. Mend the coloured cells. The column _problems says what is wrong; so does the note of each coloured cell.",
-    "2. Delete the rows that you cannot mend. They can be given back another time.",
+    "2. Rows that you cannot mend may stay as they are, or be deleted. They can be given back another time.",
     "3. Do not change the grey columns _upload and _row: they say which row each one is.",
     "4. Save the workbook, and keep it as .xlsx.",
-    "5. Give it back: put it into the folder raw/, under any name.",
+    "5. Give it back: put it into the folder raw/, under any name, or send it to whoever gave it to you.",
     "",
     f"A cell that reads {KEPT} is too long for a workbook, or has characters that a workbook cannot hold. Leave it "
     "and it stays as it came, or write over it. The CSV file beside this workbook shows all of it.",
@@ -135,6 +138,12 @@ def problem_sentences(problems: pa.Array, contract: Contract | None = None) -> p
     offsets = pa.array(np.concatenate([[0], np.cumsum(_lengths(problems))]), pa.int32())
     lists = pa.ListArray.from_arrays(offsets, sentences, mask=pc.is_null(problems))
     return pc.binary_join(lists, "\n")
+
+
+def _writable_upload(uploads: pa.Array) -> pa.Array:
+    """Ids of uploads; of one that a workbook cannot hold only what comes after its name, such as `@1a2b3c4d`."""
+    short = pc.replace_substring_regex(uploads, r"^(?s:.*)@", "@")
+    return pc.if_else(_unwritable(uploads), short, uploads)
 
 
 def kept(array: pa.Array) -> pa.Array:
@@ -295,6 +304,10 @@ class _Corrections:
         """Add rows, as many as there is room for."""
         room = MOST_WORKBOOK_ROWS - self.rows if self._bytes_left > 0 else 0
         problems = problems.slice(0, room)
+        cells = [
+            _writable_upload(array) if position == self._positions[UPLOAD_TITLE] else array
+            for position, array in enumerate(cells)
+        ]
         masks = [_unwritable(array.slice(0, room)) for array in cells]
         cells = [pc.if_else(mask, KEPT, array.slice(0, room)) for mask, array in zip(masks, cells, strict=True)]
         number = self._fitting(cells)
@@ -302,6 +315,7 @@ class _Corrections:
         is_kept = [mask.to_pylist() for mask in masks]
         for row, notes in enumerate(self._notes(problems.slice(0, number))):
             self.rows += 1
+            _make_room(self._sheet, self.rows, texts[self._positions[PROBLEMS_TITLE]][row], _PROBLEMS_WIDTH)
             for position, column in enumerate(texts):
                 self._write_cell(position, column[row], notes.get(position), is_kept[position][row])
 
@@ -387,8 +401,15 @@ def _sheet_titles(columns: Sequence[_Column]) -> list[str]:
 
 
 def _width(column: _Column) -> int:
-    widths = {UPLOAD_TITLE: 24, ROW_TITLE: 8, PROBLEMS_TITLE: 60}
+    widths = {UPLOAD_TITLE: 24, ROW_TITLE: 8, PROBLEMS_TITLE: _PROBLEMS_WIDTH}
     return widths.get(column.field or "", min(max(len(column.title) + 4, 14), 40))
+
+
+def _make_room(sheet: Worksheet, row: int, text: str, width: int) -> None:
+    """Make a row so high that a text can be read in a column of that width: LibreOffice does not by itself."""
+    lines = sum(1 + len(line) // width for line in text.split("\n"))
+    if lines > 1:
+        sheet.set_row(row, min(_LINE_HEIGHT * lines, 400))
 
 
 def _formats(book: xlsxwriter.Workbook, columns: Sequence[_Column]) -> list[tuple[Format, Format]]:
@@ -428,7 +449,7 @@ def _write_how_to(book: xlsxwriter.Workbook, contract: Contract, left_out: Seque
     sheet = book.add_worksheet(_HOW_TO)
     plain = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
     bold = book.add_format({"num_format": "@", "bold": True})
-    sheet.set_column(0, 0, 100, plain)
+    sheet.set_column(0, 0, _HOW_TO_WIDTH, plain)
     lines = [(step, plain) for step in (*_STEPS, *left_out)]
     areas = {}
     for name in VOCABULARY_COLUMNS:
@@ -437,6 +458,7 @@ def _write_how_to(book: xlsxwriter.Workbook, contract: Contract, left_out: Seque
         areas[name] = f"='{_HOW_TO}'!{xl_range_abs(len(lines), 0, len(lines) + max(len(words), 1) - 1, 0)}"
         lines += [(word, plain) for word in words]
     for number, (line, looks) in enumerate(lines):
+        _make_room(sheet, number, line, _HOW_TO_WIDTH)
         sheet.write_string(number, 0, line, looks)
     return areas
 

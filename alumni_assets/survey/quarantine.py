@@ -116,6 +116,17 @@ class Quarantine:
         """Every upload that had rows set aside."""
         return {upload: found for upload in self._facts.ingested if (found := self.of(upload)) is not None}
 
+    def still_wrong(self, correction: str) -> int:
+        """How many rows came back wrong in a correction, last, and are open still."""
+        ingested, found = self._facts.ingested[correction], self.of(self._facts.corrects(correction))
+        if found is None or found.closing or not self._returns(ingested, self._facts.ingested[found.upload]):
+            return 0
+        corrections = self._corrections[found.upload]
+        later = [self._facts.ingested[some] for some in corrections[corrections.index(correction) + 1 :]]
+        said = [some.wrong for some in later if self._returns(some, self._facts.ingested[found.upload])]
+        closed = [found.mended, *said, *(waiver.rows for waiver in found.waivers)]
+        return row_ranges.size(row_ranges.union(ingested.wrong, *closed)) - row_ranges.size(row_ranges.union(*closed))
+
     def open_share(self, upload: str) -> float:
         """The share of an upload's rows that are open: 0 to 1. Of a correction, the share that came back wrong."""
         ingested, found = self._facts.ingested[upload], self.of(upload)

@@ -90,8 +90,8 @@ class Ingested:
     `content_at` is when the valid table first had this content. `header_record` is the number of records above the
     header. `max_open_share` is the share of open rows above which the upload may not be approved. A correction says
     which upload it `corrects`, the SHA-256 of that upload's invalid table (`against`), which of its rows it mends
-    (`mends`, ranges), how many rows it has that name none of them (`strays`), and what makes it differ from
-    other corrections (`fingerprint`).
+    (`mends`, ranges) and which came back still `wrong`, how many rows it has that name none of them (`strays`), and
+    what makes it differ from other corrections (`fingerprint`).
     """
 
     upload: str
@@ -115,6 +115,7 @@ class Ingested:
     corrects: str = ""
     against: str = ""
     mends: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
     strays: int = 0
     fingerprint: str = ""
 
@@ -193,7 +194,9 @@ def standings(facts: Facts) -> dict[str, Standing]:
         else:
             by_key[seen.key].append(upload)
     stands = {
-        standing.upload: standing for key, uploads in by_key.items() for standing in _standings_at(facts, key, uploads)
+        standing.upload: standing
+        for key, uploads in by_key.items()
+        for standing in _standings_at_key(facts, key, uploads)
     }
     return stands | {upload: _standing_of_correction(facts, upload, stands) for upload in corrections}
 
@@ -224,19 +227,34 @@ def same_content(facts: Facts, upload: str) -> list[str]:
 
 
 def _standing_of_correction(facts: Facts, upload: str, originals: Mapping[str, Standing]) -> Standing:
-    (own,) = _standings_at(facts, facts.seen[upload].key, [upload])
+    (own,) = _standings_at(facts, [upload], facts.arrivals.get(facts.seen[upload].key, ()))
     original = originals.get(facts.corrects(upload))
     if own.status in _ENDED:
         return own
-    if original is not None and original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
-        return replace(own, status=original.status, counts=False, waits=False, superseded_by=original.superseded_by)
+    fallen = _fallen(facts, original) if original is not None else None
+    if original is not None and fallen is not None:
+        return replace(own, status=fallen, counts=False, waits=False, superseded_by=original.superseded_by)
     if own.status is Status.VALIDATED:
         return replace(own, status=Status.CORRECTION, waits=bool(facts.ingested[upload].valid))
     return own
 
 
-def _standings_at(facts: Facts, key: str, uploads: Sequence[str]) -> Iterable[Standing]:
-    newest = _newest_arrivals([arrival for arrival in facts.arrivals.get(key, ()) if arrival.upload in uploads])
+def _fallen(facts: Facts, original: Standing) -> Status | None:
+    """Whether an upload's rows count no longer: superseded or withdrawn, also where it would be rejected now."""
+    if original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
+        return original.status
+    decisions = facts.decisions.get(original.upload, ())
+    is_withdrawn = bool(decisions) and decisions[-1].kind == "withdrawn"
+    return Status.WITHDRAWN if original.status is Status.REJECTED and is_withdrawn else None
+
+
+def _standings_at_key(facts: Facts, key: str, uploads: Sequence[str]) -> Iterable[Standing]:
+    """Where the uploads of a key stand that are no corrections: what is a correction has not come between them."""
+    return _standings_at(facts, uploads, [some for some in facts.arrivals.get(key, ()) if some.upload in uploads])
+
+
+def _standings_at(facts: Facts, uploads: Sequence[str], arrivals: Sequence[Arrival]) -> Iterable[Standing]:
+    newest = _newest_arrivals(arrivals)
     approvals = {upload: _approvals_in_force(facts, upload) for upload in uploads}
     counting = max(
         (decision for decisions in approvals.values() for decision in decisions if _is_made(facts, decision)),
