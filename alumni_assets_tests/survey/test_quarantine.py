@@ -126,6 +126,22 @@ def test_too_many_open_rows_block_only_until_enough_of_them_are_closed() -> None
     assert quarantine(spoiled, waivers=(waiver("2", "9"),)).blocking_checks("a") == ("schema_holds",)
 
 
+def test_rows_that_came_back_wrong_are_so_until_they_are_closed_or_come_back_again() -> None:
+    came = correction("c", "2", invalid=2, wrong=("3", "7"))
+    assert quarantine(ORIGINAL, came).still_wrong("c") == 2
+    assert quarantine(ORIGINAL, came, waivers=(waiver("7"),)).still_wrong("c") == 1
+    assert quarantine(ORIGINAL, came, correction("d", "3")).still_wrong("c") == 1
+    again = quarantine(ORIGINAL, came, correction("d", wrong=("3",), invalid=1, valid=0))
+    assert (again.still_wrong("c"), again.still_wrong("d")) == (1, 1)
+
+
+def test_nothing_is_still_wrong_in_a_correction_that_fell() -> None:
+    came = correction("c", "2", invalid=2, wrong=("3", "7"))
+    for upload in ("a", "c"):
+        withdrawn = Decision(upload, 1, "withdrawn", "Ana", NOW, arrival=1)
+        assert quarantine(ORIGINAL, came, decisions=(withdrawn,)).still_wrong("c") == 0
+
+
 def test_a_version_changes_with_all_that_may_become_of_a_row() -> None:
     states = [
         quarantine(ORIGINAL),
