@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,8 +22,10 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from alumni_assets import layout
 from alumni_assets.contract import default_contract
 from alumni_assets.survey.sampling import write_sample
+from alumni_assets_tests.ui import spreadsheet
 
 PROJECT = Path(__file__).parents[2]
 APPROVER = "Ana Reyes"
@@ -46,7 +48,14 @@ query ($asset: AssetKeyInput!) {
 """
 _RUNS = """
 query ($filter: RunsFilter) {
-  runsOrError(filter: $filter, limit: 100) { ... on Runs { results { runId status jobName } } }
+  runsOrError(filter: $filter, limit: 100) { ... on Runs { results { runId status jobName creationTime } } }
+}
+"""
+_CHECKS = """
+query ($asset: AssetKeyInput!, $check: String!, $partition: String) {
+  assetCheckExecutions(assetKey: $asset, checkName: $check, partition: $partition, limit: 1) {
+    evaluation { success description }
+  }
 }
 """
 
@@ -111,9 +120,16 @@ class DagsterDev:
     def put(self, name: str, rows: int, dirty: float = 0.0, seed: int = 0) -> str:
         """Copy a synthetic survey into raw/, and give the upload's id."""
         write_sample(self.folder / name, rows, dirty, seed, default_contract())
-        content = (self.folder / name).read_bytes()
-        copyfile(self.folder / name, self.lake / "raw" / name)
-        return f"{name}@{sha256(content).hexdigest()[:8]}"
+        return self._copy_to_raw(name)
+
+    def correction_file(self, upload: str) -> dict[str, dict[str, str]]:
+        """The rows of an upload's correction file, by what is in `_row`."""
+        return spreadsheet.opened(self.lake / layout.correction_key(upload, "xlsx"))
+
+    def give_back(self, name: str, rows: Iterable[Mapping[str, str]]) -> str:
+        """Save rows of a correction file under another name in raw/, and give the upload's id."""
+        spreadsheet.save(self.folder / name, rows)
+        return self._copy_to_raw(name)
 
     def is_validated(self, upload: str) -> bool:
         return bool(self.materializations("validated_survey", upload))
@@ -139,13 +155,19 @@ class DagsterDev:
         """Whether Dagster finds nothing above the asset that is newer than it."""
         return self._ask(_NODE, {"asset": {"path": [asset]}})["assetNodeOrError"]["staleStatus"] == "FRESH"
 
-    def runs(self, **wanted: Any) -> list[dict[str, str]]:
+    def runs(self, **wanted: Any) -> list[dict[str, Any]]:
         """Runs that Dagster's `RunsFilter` lets through, the newest first."""
         return self._ask(_RUNS, {"filter": wanted})["runsOrError"]["results"]
 
-    def runs_of(self, upload: str, *statuses: str) -> list[dict[str, str]]:
+    def runs_of(self, upload: str, *statuses: str) -> list[dict[str, Any]]:
         """Runs that were started for one upload."""
         return self.runs(tags=[{"key": "dagster/partition", "value": upload}], statuses=list(statuses))
+
+    def check(self, asset: str, check: str, upload: str) -> str:
+        """What a check said last of an upload."""
+        variables = {"asset": {"path": [asset]}, "check": check, "partition": upload}
+        (execution,) = self._ask(_CHECKS, variables)["assetCheckExecutions"]
+        return str(execution["evaluation"]["description"])
 
     def published(self, table: str) -> pa.Table:
         """A published table; without rows or columns when there is none yet."""
@@ -168,6 +190,11 @@ class DagsterDev:
             check=True,
         )
         return json.loads(done.stdout)
+
+    def _copy_to_raw(self, name: str) -> str:
+        content = (self.folder / name).read_bytes()
+        copyfile(self.folder / name, self.lake / "raw" / name)
+        return f"{name}@{sha256(content).hexdigest()[:8]}"
 
     def _is_ready(self) -> bool:
         assert self._processes[0].is_running(), f"dagster dev ended: {self._log()[-2000:]}"

@@ -1,6 +1,7 @@
 """What a reviewer does in Dagster's pages, click by click, in a headless Chromium."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -61,6 +62,15 @@ class Reviewer:
         page.goto(self.dagster.url(f"/assets/{asset}?view=checks"), wait_until="domcontentloaded")
         page.get_by_role("tab", name="Partitions").nth(1).click()
         self._visible(upload).click()
+
+    def read_what_waits(self) -> None:
+        """Open the checks of transformed_survey: the first one has a table of what waits for approval."""
+        self.page.goto(self.dagster.url("/assets/transformed_survey?view=checks"), wait_until="domcontentloaded")
+
+    def read_upload(self, asset: str, upload: str) -> None:
+        """Open what an asset has recorded of an upload."""
+        page = f"/assets/{asset}?view=partitions&partition={quote(upload)}"
+        self.page.goto(self.dagster.url(page), wait_until="domcontentloaded")
 
     def read_run(self, run_id: str) -> None:
         """Open the page of a run."""
