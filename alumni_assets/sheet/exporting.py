@@ -8,7 +8,8 @@ An export with number N of a sheet is three writes and a deletion, in this order
 3. its upload is created as `raw/sheet/<sheet>-<N>.csv`;
 4. what was put aside is deleted.
 
-Killed before 2, nothing has happened: the next export finds the same answers. Killed after 2, the next export finishes
+Killed before 2, nothing has happened: the next export finds the same answers, if the sheet still has them, and what
+was put aside goes once its number is taken, or after a day. Killed after 2, the next export finishes
 3 and 4 from what was put aside, even if the answers are gone from the sheet. What was put aside under a number that
 was taken with other content can never be needed, and is deleted.
 
@@ -20,12 +21,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from alumni_assets import layout
-from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.resources.lake_interface import SCRATCH_LIFETIME, Lake, LakeEntry, LakeKeyError
 from alumni_assets.sheet import answers
 from alumni_assets.sheet.answers import SheetHeader
 from alumni_assets.sheet.checkpoint import Checkpoint, Export, Found, open_checkpoint
@@ -35,6 +36,7 @@ from alumni_assets.survey_rules import LimitRules
 
 MOST_ANSWERS = 100_000  # in one upload: it is put together in memory
 _ATTEMPTS = 10
+_ABANDONED_AFTER = timedelta(seconds=SCRATCH_LIFETIME)
 
 
 @dataclass
@@ -154,6 +156,8 @@ class Exporter:
         for entry in list(self.lake.list(layout.pending_exports_folder(self.sheet))):
             number = layout.number_of_pending_export(entry.key)
             if number >= checkpoint.next_number:  # an exporter at work, or one that was killed before its fact
+                if self._is_abandoned(entry):
+                    self.lake.delete(entry.key)
                 continue
             sha256 = checkpoint.sha256_of(number)
             if sha256 is None or entry.key != layout.pending_export_key(self.sheet, number, sha256):
@@ -168,6 +172,10 @@ class Exporter:
                 raise SheetError("checkpoint", f"{entry.key} in the lake is damaged. Restore it from a backup.")
             if self._deliver(key, content, entry.key):
                 done.finished.append(key)
+
+    def _is_abandoned(self, entry: LakeEntry) -> bool:
+        """Whether what was put aside is so old that whoever did must be dead; the next export finds its answers."""
+        return self.now() - entry.modified.replace(tzinfo=None) > _ABANDONED_AFTER
 
     def _deliver(self, key: str, content: bytes, pending: str) -> bool:
         """Make the upload from what was put aside, unless it was made already; returns whether it was made."""

@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import BinaryIO
@@ -244,6 +245,21 @@ def test_killed_after_its_fact_even_answers_that_are_gone_from_the_sheet_arrive(
     sheet.rows.pop()
     desk.export()
     assert Counter(desk.exported()) == Counter([answer(1), answer(2), answer(3), answer(4)])
+
+
+def test_what_a_killed_exporter_put_aside_goes_after_a_day_though_nothing_new_comes(desk: Desk, sheet: Sheet) -> None:
+    desk.export()
+    sheet.rows.append(answer(4))
+    with pytest.raises(KilledError):
+        desk.export(lake=killed_at(desk, 1, "after"))
+    sheet.rows.pop()
+    (left,) = desk.lake.list("sheet/")
+    put_aside = left.modified.replace(tzinfo=None)
+    desk.export(now=lambda: put_aside + timedelta(hours=23))
+    assert list(desk.lake.list("sheet/")) == [left]
+    desk.export(now=lambda: put_aside + timedelta(hours=25))
+    assert list(desk.lake.list("sheet/")) == []
+    assert desk.uploads() == {FIRST: [answer(1), answer(2), answer(3)]}
 
 
 def test_killed_after_the_upload_a_person_may_have_corrected_it_before_the_next_export(desk: Desk) -> None:
