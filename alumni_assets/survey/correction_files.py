@@ -68,6 +68,7 @@ _UNWRITABLE = "|".join(
         r"(?s:^<r>.*</r>$)",
         r"[\x{FFFE}\x{FFFF}]",
         f"_[xX]{_HEX}{{1,3}}_",
+        r"_[xX][0-9A-Fa-f+]*\+[0-9A-Fa-f+]*_",  # calamine takes the sign for one of the number
         f"_[xX]{_HEX}{{5,}}_",
         f"_[xX]{_HEX}{{4}}_[xX]{_HEX}+_",
         f"_[xX]{_HEX}+[{_CONTROL}]",

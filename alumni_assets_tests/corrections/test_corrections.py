@@ -37,6 +37,8 @@ from .returns import (
     valid_table,
 )
 
+pytestmark = pytest.mark.slow
+
 EMAIL, RATING = ("Email", "not_an_email"), ("Performance_Rating", "not_a_rating")
 A_YEAR_EARLIER = timedelta(days=365)
 
@@ -56,7 +58,6 @@ def open_rows_check(pipeline: Pipeline, upload: str) -> tuple[str, dict[str, Any
 # What a correction gives
 
 
-@pytest.mark.slow
 def test_a_corrected_row_keeps_its_place_and_says_which_correction_gave_its_cells(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {9: answer(9), 10: answer(10)}))
@@ -110,7 +111,6 @@ FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_correction_may_have_any_name_and_form(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     plain = None
@@ -207,7 +207,6 @@ def test_a_cell_that_is_emptied_is_not_filled_from_the_original_row(pipeline: Pi
         assert codes(wrong) == [("Email", "missing")]
 
 
-@pytest.mark.slow
 def test_a_row_that_comes_back_still_wrong_stays_open_with_its_new_problems(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {9: answer(9), 10: answer(10, Department="Cooks")}))
@@ -246,7 +245,6 @@ def test_a_later_return_that_is_still_wrong_does_not_reopen_a_row(pipeline: Pipe
     assert (row["status"], row["corrected_by"], row["returned_in"]) == ("open", None, bad)
 
 
-@pytest.mark.slow
 def test_rows_with_the_same_number_in_one_file_are_both_wrong(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     rows = [
@@ -272,7 +270,6 @@ STRAYS = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_a_row_that_names_no_row_that_was_set_aside_is_the_corrections_own(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     rows = [row for number in STRAYS for row in returned(upload, {number: answer(9)})]
@@ -289,7 +286,6 @@ def test_a_row_that_names_no_row_that_was_set_aside_is_the_corrections_own(pipel
     assert {(row["_upload"], row["_row"]) for row in handed_out(pipeline, fix)} == {(upload, "")}
 
 
-@pytest.mark.slow
 def test_strays_fall_with_their_correction_its_upload_and_when_their_file_is_replaced(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {3: answer(3)}))
@@ -335,7 +331,6 @@ def test_a_correction_of_a_correction_file_corrects_the_first_upload(pipeline: P
     assert (pipeline.statuses()[first], pipeline.statuses()[second]) == ("correction", "correction")
 
 
-@pytest.mark.slow
 def test_broken_and_empty_rows_of_a_correction_are_its_own_or_nobodys(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     content = correction(upload, {9: answer(9)}) + f"\n,,,\n{upload},10,short\n{upload},,\n".encode()
@@ -392,7 +387,6 @@ def _rejections(pipeline: Pipeline, upload: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.slow
 def test_what_cannot_be_a_correction_is_rejected_with_the_reason(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     before = None
@@ -412,7 +406,6 @@ def test_what_cannot_be_a_correction_is_rejected_with_the_reason(pipeline: Pipel
         assert (lives(pipeline, upload), pipeline.statuses()[upload]) == before, code
 
 
-@pytest.mark.slow
 def test_the_same_bytes_again_are_a_duplicate_and_change_nothing(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     content = correction(upload, {9: answer(9), 10: answer(10, Email="x")})
@@ -474,7 +467,6 @@ def test_a_correction_whose_upload_has_a_name_that_no_workbook_holds_comes_back(
 # Uploads that end, and come back
 
 
-@pytest.mark.slow
 def test_corrections_fall_with_their_upload_and_come_back_with_it(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     counting = pipeline.put_and_take_in("nine.csv", correction(upload, {9: answer(9)}))
@@ -513,7 +505,6 @@ def test_corrections_fall_with_their_upload_and_come_back_with_it(pipeline: Pipe
     assert responses(pipeline) == {}
 
 
-@pytest.mark.slow
 def test_a_correction_that_fell_with_its_upload_says_why_that_was_withdrawn(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     waiting = pipeline.put_and_take_in("nine.csv", correction(upload, {9: answer(9)}))
@@ -526,7 +517,6 @@ def test_a_correction_that_fell_with_its_upload_says_why_that_was_withdrawn(pipe
     )
 
 
-@pytest.mark.slow
 def test_going_back_to_the_old_content_brings_its_corrections_back(pipeline: Pipeline) -> None:
     content = csv_bytes(term())
     upload = pipeline.put_and_take_in("term.csv", content)
@@ -541,7 +531,6 @@ def test_going_back_to_the_old_content_brings_its_corrections_back(pipeline: Pip
     assert responses(pipeline)[upload, 9][2] == fix
 
 
-@pytest.mark.slow
 def test_withdrawing_the_last_correction_of_a_row_brings_the_one_before_back(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     first = pipeline.put_and_take_in("a.csv", correction(upload, {9: answer(9, Email="first@school.edu.ph")}))
@@ -611,7 +600,6 @@ def test_a_correction_under_the_name_of_an_upload_supersedes_nothing_and_is_supe
     }
 
 
-@pytest.mark.slow
 def test_corrections_of_two_uploads_under_one_name_keep_to_their_own(pipeline: Pipeline) -> None:
     one, two = (pipeline.put_and_take_in(f"{first}.csv", csv_bytes(term(first))) for first in (1, 50))
     fix_one = pipeline.put_and_take_in("fix.csv", correction(one, {9: answer(9)}))
@@ -631,7 +619,6 @@ def test_corrections_of_two_uploads_under_one_name_keep_to_their_own(pipeline: P
 # The check, and approval
 
 
-@pytest.mark.slow
 def test_the_check_fails_then_warns_then_passes_as_rows_are_corrected(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes([*answers(1, 7), *answers(8, 3, Email="nobody")]))
     assert open_rows_check(pipeline, upload) == ("ERROR", {"open_rows": 3, "resolved_rows": 0, "waived_rows": 0})
@@ -653,7 +640,6 @@ def test_the_check_fails_then_warns_then_passes_as_rows_are_corrected(pipeline: 
     assert open_rows_check(pipeline, upload) == ("passed", {"open_rows": 0, "resolved_rows": 3, "waived_rows": 0})
 
 
-@pytest.mark.slow
 def test_the_check_is_reported_again_when_a_correction_is_withdrawn_before_it_was_published(
     pipeline: Pipeline,
 ) -> None:
@@ -702,7 +688,6 @@ def test_the_check_of_a_correction_says_only_what_is_wrong_with_rows_that_are_op
     assert "Email" not in (check.description or "")
 
 
-@pytest.mark.slow
 def test_the_check_of_a_correction_that_was_withdrawn_says_what_has_become_of_it(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {3: answer(3)}))
@@ -713,7 +698,6 @@ def test_the_check_of_a_correction_that_was_withdrawn_says_what_has_become_of_it
     assert "are still wrong: ." not in (check.description or "")
 
 
-@pytest.mark.slow
 def test_the_check_is_reported_again_when_an_upload_is_superseded_or_withdrawn(pipeline: Pipeline) -> None:
     old, gone = (pipeline.put_and_take_in(f"{first}.csv", csv_bytes(term(first))) for first in (1, 50))
     assert pipeline.renew().success
@@ -743,7 +727,6 @@ def test_a_correction_is_never_blocked_by_its_own_share(pipeline: Pipeline) -> N
     }
 
 
-@pytest.mark.slow
 def test_decisions_say_how_the_checks_had_ended(pipeline: Pipeline) -> None:
     blocked = pipeline.put_and_take_in("blocked.csv", csv_bytes(term(valid=3)))
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term(50)))
@@ -782,7 +765,6 @@ def test_decisions_say_how_the_checks_had_ended(pipeline: Pipeline) -> None:
 # Judging anew
 
 
-@pytest.mark.slow
 def test_what_was_judged_anew_after_the_approval_was_asked_for_is_refused(
     pipeline: Pipeline, changed_rules: Callable[..., Path]
 ) -> None:
@@ -802,7 +784,6 @@ def test_what_was_judged_anew_after_the_approval_was_asked_for_is_refused(
     assert pipeline.statuses()[upload] == "approved"
 
 
-@pytest.mark.slow
 def test_a_correction_is_judged_anew_with_its_upload(pipeline: Pipeline, changed_rules: Callable[..., Path]) -> None:
     rows = [*answers(1, 30), answer(31, Email="nobody"), answer(32, Email="nobody"), answer(33, Department="Tech")]
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(rows))
@@ -823,7 +804,6 @@ def test_a_correction_is_judged_anew_with_its_upload(pipeline: Pipeline, changed
     assert {row for _, row in responses(pipeline)} == set(range(1, 32))
 
 
-@pytest.mark.slow
 def test_a_row_that_the_new_rules_take_as_it_came_counts_once(
     pipeline: Pipeline, changed_rules: Callable[..., Path]
 ) -> None:
@@ -839,7 +819,6 @@ def test_a_row_that_the_new_rules_take_as_it_came_counts_once(
     assert {row: by for (_, row), (_, _, by) in responses(pipeline).items() if row > 30} == {31: None, 32: fix}
 
 
-@pytest.mark.slow
 def test_a_correction_of_a_superseded_upload_still_counts_nothing_when_it_is_judged_anew(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {9: answer(9)}))
@@ -861,7 +840,6 @@ def test_a_correction_that_was_judged_anew_meanwhile_comes_back_with_its_upload(
     assert lives(pipeline, upload) == {9: "resolved", 10: "open"}
 
 
-@pytest.mark.slow
 def test_a_correction_whose_upload_has_no_invalid_row_any_more_falls_with_it_all_the_same(
     pipeline: Pipeline, changed_rules: Callable[..., Path]
 ) -> None:
@@ -875,7 +853,6 @@ def test_a_correction_whose_upload_has_no_invalid_row_any_more_falls_with_it_all
     assert pipeline.alumni() == {}
 
 
-@pytest.mark.slow
 def test_a_correction_falls_also_with_an_upload_that_the_new_rules_reject(
     pipeline: Pipeline, changed_rules: Callable[..., Path]
 ) -> None:
@@ -892,7 +869,6 @@ def test_a_correction_falls_also_with_an_upload_that_the_new_rules_reject(
 # What is lost, or killed half-way
 
 
-@pytest.mark.slow
 def test_a_take_in_that_breaks_before_the_correction_is_entered_is_done_again(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -910,7 +886,6 @@ def test_a_take_in_that_breaks_before_the_correction_is_entered_is_done_again(
     assert_accounted(pipeline)
 
 
-@pytest.mark.slow
 def test_a_take_in_that_breaks_after_the_correction_is_entered_is_made_good_by_the_next_publication(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -925,7 +900,6 @@ def test_a_take_in_that_breaks_after_the_correction_is_entered_is_made_good_by_t
     assert set(quarantine(pipeline).values()) == {"resolved"}
 
 
-@pytest.mark.slow
 def test_corrections_are_judged_anew_also_when_the_run_that_should_have_was_killed(
     pipeline: Pipeline, changed_rules: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -941,7 +915,6 @@ def test_corrections_are_judged_anew_also_when_the_run_that_should_have_was_kill
     assert lives(pipeline, upload) == {31: "resolved", 32: "open"}
 
 
-@pytest.mark.slow
 def test_judging_a_correction_again_changes_nothing(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     content = correction(upload, {9: answer(9), 10: answer(10, Email="x"), 3: answer(3)})
@@ -958,7 +931,6 @@ def test_judging_a_correction_again_changes_nothing(pipeline: Pipeline) -> None:
     assert (pipeline.tables(), pipeline.statuses()) == (tables, standing)
 
 
-@pytest.mark.slow
 def test_dagster_and_the_warehouse_may_forget_everything(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {9: answer(9), 3: answer(3)}))

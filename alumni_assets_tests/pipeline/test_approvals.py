@@ -58,6 +58,7 @@ def test_a_run_that_refuses_everything_still_says_what_waits(pipeline: Pipeline)
     assert [row["upload"] for row in waiting(pipeline)] == [many]
 
 
+@pytest.mark.slow
 def test_at_most_a_hundred_that_wait_are_shown_and_all_are_counted(pipeline: Pipeline) -> None:
     keys = [f"{number}.csv" for number in range(101)]
     for number, key in enumerate(keys):

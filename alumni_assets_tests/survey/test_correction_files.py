@@ -303,6 +303,7 @@ def test_so_many_notes_that_a_workbook_would_open_slowly_are_left_out(
         "\uffff",
         "_x0041_x0042_",
         "_x00_",
+        "_x00+0_",
         "<r><t>x</t></r>",
         "<r></t></is></c></r>",
         "<r>\n</r>",

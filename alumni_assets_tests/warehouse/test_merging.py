@@ -210,7 +210,7 @@ PLACES = st.dictionaries(st.integers(2, 4), st.integers(1, 3), max_size=3)  # em
 
 
 @given(steps=st.lists(st.sets(st.integers(0, 3)), min_size=1, max_size=5), corrections=st.tuples(*[PLACES] * 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_of_corrections_in_one_place_the_last_that_counts_wins_whatever_the_order_of_merges(
     steps: list[set[int]], corrections: tuple[dict[int, int], ...]
 ) -> None:
