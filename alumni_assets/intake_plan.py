@@ -111,6 +111,18 @@ def forgotten_uploads(facts: Facts, partitions: Collection[str], stored_invalid:
     )
 
 
+def unreported_uploads(facts: Facts, attempts: Collection[str]) -> list[str]:
+    """Ingested uploads whose intake was begun and never ended: it was killed before Dagster was told of all of it."""
+    begun = {
+        arrival.upload
+        for arrivals in facts.arrivals.values()
+        for arrival in arrivals
+        if layout.listing_identity(arrival.key, arrival.etag or "", arrival.size) in attempts
+    }
+    begun |= {upload for upload in facts.ingested if layout.upload_identity(upload) in attempts}
+    return sorted(upload for upload in begun if upload in facts.ingested)
+
+
 def _objects_of_invalid(ingested: Ingested) -> set[str]:
     if ingested.outcome != Status.VALIDATED or not ingested.invalid:
         return set()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dagster import AssetSelection, define_asset_job
+from dagster import AssetSelection, DagsterRun, define_asset_job
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from alumni_assets import layout
@@ -44,6 +44,14 @@ def take_in_config(keys: Sequence[str], uploads: Sequence[str] = (), judge_again
         "judge_again": judge_again,
     }
     return {"ops": {"take_in": {"config": config}}}
+
+
+def makes_tables(run: DagsterRun) -> bool:
+    """Whether a run makes tables below the uploads: as one of these jobs, or of assets that were chosen."""
+    if run.job_name in {APPROVE.name, RENEW.name}:
+        return True
+    names = {key.to_user_string() for key in run.asset_selection or ()}
+    return bool(names & {"deduplicated_survey", *ANSWERS, "published_survey"})
 
 
 def keys_of(run_config: Any) -> list[str]:

@@ -85,8 +85,8 @@ class OnePass(AbstractContextManager["OnePass"]):
         """Take an upload's rows out of every table."""
         self._take_turn()
         before = self._register.facts()
-        approval.withdraw(self._register, upload, by, reason)
-        self._renew((), "", "")
+        with self._renewing():
+            approval.withdraw(self._register, upload, by, reason)
         return self._report(before, self._register.facts())
 
     def waive(self, upload: str, rows: Sequence[str], by: str, reason: str) -> dict[str, Any]:
@@ -95,8 +95,8 @@ class OnePass(AbstractContextManager["OnePass"]):
 
         self._take_turn()
         before = self._register.facts()
-        waive(self._lake, self._register, upload, rows, by, reason)
-        self._renew((), "", "")
+        with self._renewing():
+            waive(self._lake, self._register, upload, rows, by, reason)
         return self._report(before, self._register.facts(), [upload])
 
     def quarantine(self, upload: str | None, only_open: bool) -> Iterator[dict[str, Any]]:
@@ -186,6 +186,16 @@ class OnePass(AbstractContextManager["OnePass"]):
         now = datetime.now(UTC)
         unknown = intake_plan.unknown_objects(self._lake.list(layout.RAW), self._register.remembered())
         return any(intake_plan.is_settling(entry, now, seconds) for entry in unknown)
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """Renew the tables after a decision; also where it was made before, by a command that may have been killed."""
+        try:
+            yield
+        except approval.DoneAlreadyError:
+            self._renew((), "", "")
+            raise
+        self._renew((), "", "")
 
     def _renew(self, uploads: Sequence[str], approver: str, note: str) -> None:
         if uploads:

@@ -32,16 +32,19 @@ def command_at_work(home: Path, instance: DagsterInstance) -> Iterator[None]:
         yield
 
 
-def end_orphaned_runs(home: Path, instance: DagsterInstance) -> None:
-    """End the unfinished runs whose process on this machine is gone; those that live are left alone."""
-    _end(instance, [run for run in _launched_runs(instance) if not _is_alive(instance, run)])
+def end_orphaned_runs(home: Path, instance: DagsterInstance) -> list[DagsterRun]:
+    """End the unfinished runs whose process on this machine is gone, and return them; others are left alone."""
+    launched = [run for run in _launched_runs(instance) if not _is_alive(instance, run)]
+    _end(instance, launched)
     if not _runs_of_commands(instance):
-        return
+        return launched
     try:
         with exclusive_file_lock(_lock(home), 0):
-            _end(instance, _runs_of_commands(instance))
+            of_commands = _runs_of_commands(instance)
+            _end(instance, of_commands)
     except FileLockTimeoutError:
-        return
+        return launched
+    return [*launched, *of_commands]
 
 
 def _runs_of_commands(instance: DagsterInstance) -> list[DagsterRun]:

@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from alumni_assets import intake_plan, jobs, layout, presentation
+from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.contract import Contract
 from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs
 from alumni_assets.register import Register
@@ -41,7 +42,7 @@ def uploads_sensor(interval: int) -> SensorDefinition:
 
     @sensor(
         name="new_uploads",
-        job=jobs.TAKE_IN,
+        jobs=[jobs.TAKE_IN, jobs.RENEW],
         minimum_interval_seconds=interval,
         default_status=DefaultSensorStatus.RUNNING,
         description="Takes in what was put under raw/: a new file, or new content under an old name.",
@@ -51,7 +52,7 @@ def uploads_sensor(interval: int) -> SensorDefinition:
     ) -> Iterator[RunRequest | SkipReason]:
         objects, contract = lake.lake(), survey.contract()
         register = survey.register_of(objects)
-        end_orphaned_runs(Path(survey.home), context.instance)
+        killed = end_orphaned_runs(Path(survey.home), context.instance)
         new = find_new(objects, register, contract, context.instance)
         busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
         again = intake_plan.Plan() if busy else find_again(objects, register, contract, context.instance)
@@ -59,8 +60,11 @@ def uploads_sensor(interval: int) -> SensorDefinition:
             context.log.error(given_up_sentence((*new.given_up, *again.given_up), contract))
         configs = [jobs.take_in_config(keys) for keys in new.runs]
         configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
-        yield from (RunRequest(run_config=config) for config in configs)
-        if not configs:
+        yield from (RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs)
+        is_stale = any(jobs.makes_tables(run) for run in killed)
+        if is_stale:  # what automation was told is made by a run that was killed it does not ask for again
+            yield RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS)
+        if not configs and not is_stale:
             yield SkipReason("Nothing new under raw/.")
 
     return new_uploads
@@ -113,9 +117,10 @@ def find_new(lake: Lake, register: Register, contract: Contract, instance: Dagst
 
 def find_again(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
     """What is to be entered again now, while no other run takes anything in."""
+    attempts = register.attempts()
     forgotten = find_forgotten(lake, register, instance)
-    attempts = register.attempts() if forgotten else {}
-    return intake_plan.plan_again(forgotten, attempts, intake_limits(contract))
+    unreported = intake_plan.unreported_uploads(register.facts(), attempts) if attempts else []
+    return intake_plan.plan_again(sorted({*forgotten, *unreported}), attempts, intake_limits(contract))
 
 
 def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:

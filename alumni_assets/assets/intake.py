@@ -163,6 +163,9 @@ class _Step:
         identity = layout.upload_identity(upload)
         self.register.begin_attempt(identity)
         yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
+        for arrival in self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ()):
+            if arrival.upload == upload:  # an intake that was killed at its end left its attempt behind
+                self.register.end_attempts(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
         self.register.end_attempts(identity)
 
     def _reported_or_ingested(self, seen: Seen) -> Events:
@@ -203,6 +206,7 @@ class _Step:
             passed = check.name not in ingested.failed_checks
             yield self._check(check, seen, checks.Outcome(passed, "As it was when the upload was judged."))
         yield set_aside.check(self.context)
+        yield from self._corrected(seen.upload, ingested.corrects)
 
     def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
         if not ingested.invalid or intake.has_correction_files(self.lake, seen.upload):
@@ -248,18 +252,23 @@ class _Step:
 
     def _others_concerned(self, result: "Validated", earlier: Ingested | None, upload: str) -> Events:
         """Report what a correction concerns; judge corrections anew of rows that are others than before."""
-        if result.corrects:
-            original = self._set_aside(result.corrects)
-            yield original.materialization()
-            yield original.check(self.context)
-            others = corrections_to_report(self.register.facts(intake.RECENT_SECONDS), result.corrects)
-            yield from (self._set_aside(other).check(self.context) for other in others if other != upload)
+        yield from self._corrected(upload, result.corrects)
         if earlier is None:
             return
         facts = self.register.facts()
         for correction in corrections_by_upload(facts).get(upload, ()):
             if facts.ingested[correction].against != result.invalid_content:
                 yield from self._ingest(facts.seen[correction])
+
+    def _corrected(self, correction: str, upload: str) -> Events:
+        """Report the upload that a correction corrects, and its other corrections; nothing for one that is none."""
+        if not upload:
+            return
+        original = self._set_aside(upload)
+        yield original.materialization()
+        yield original.check(self.context)
+        others = corrections_to_report(self.register.facts(intake.RECENT_SECONDS), upload)
+        yield from (self._set_aside(other).check(self.context) for other in others if other != correction)
 
     def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
         """What to enter for an upload that only repeats another. A rerun finds what was found when it arrived."""

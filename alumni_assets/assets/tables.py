@@ -197,7 +197,7 @@ def published_survey(
     from alumni_assets.publishing import FOLDER, publish  # imports Arrow, like the next
     from alumni_assets.stages.quarantine import stored_tables
     from alumni_assets.stages.uploads_table import approvals_table, uploads_table
-    from alumni_assets.warehouse.quarantine import merge_quarantine
+    from alumni_assets.warehouse.quarantine import mark_told, merge_quarantine, untold
 
     objects = lake.lake()
     register = survey.register_of(objects)
@@ -205,15 +205,19 @@ def published_survey(
     started = time.monotonic()
     with warehouse.writing() as connection:
         quarantine = Quarantine(facts, standings(facts)).all()
-        merged = merge_quarantine(connection, quarantine, stored_tables(objects))
+        merge_quarantine(connection, quarantine, stored_tables(objects))
+        to_tell = untold(connection)
         replace_uploads(connection, uploads_table(facts))
         replace_approvals(connection, approvals_table(facts))
         rows = {name: count_rows(connection, name) for name in TABLES}
     publication = publish(warehouse, objects, datetime.now(UTC))
-    for upload in (*merged.changed, *(some for some in merged.added if quarantine[some].has_changed)):
+    for upload in to_tell:
         for concerned in (upload, *corrections_to_report(facts, upload)):
             yield set_aside_state(objects, facts, concerned).check(context)
     report_waiting(context.instance, register)
+    if to_tell:  # only now: what a killed run has not reported, the next one does
+        with warehouse.writing() as connection:
+            mark_told(connection, to_tell)
     yield MaterializeResult(
         metadata={
             "generation": publication.generation,

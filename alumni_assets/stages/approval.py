@@ -26,6 +26,10 @@ class ApprovalRefusedError(Exception):
     """The upload may not be approved; the message says why and what to do."""
 
 
+class DoneAlreadyError(ApprovalRefusedError):
+    """What is asked for was done before: perhaps by somebody who was stopped before the tables followed."""
+
+
 class RowsChangedError(Exception):
     """Stored rows are not the ones that were approved or made, or today's rules do not know their words."""
 
@@ -98,7 +102,9 @@ def withdraw(register: Register, upload: str, by: str, reason: str) -> Decision:
     if not by.strip():
         raise ApprovalRefusedError("Say who withdraws the upload: --by NAME, or set ALUMNI_APPROVER.")
     standing = _stands(register.facts(), upload)[upload]
-    if standing.status in {Status.REJECTED, Status.DUPLICATE, Status.SEEN, Status.WITHDRAWN}:
+    if standing.status is Status.WITHDRAWN:
+        raise DoneAlreadyError(f"{upload} is withdrawn: it has no rows that could be withdrawn.")
+    if standing.status in {Status.REJECTED, Status.DUPLICATE, Status.SEEN}:
         raise ApprovalRefusedError(f"{upload} is {standing.status}: it has no rows that could be withdrawn.")
     return register.append_decision(
         Decision(upload, 0, "withdrawn", by.strip(), utc_now(), note=reason.strip(), arrival=standing.arrival)

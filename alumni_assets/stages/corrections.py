@@ -139,6 +139,8 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
         )
     upload = _whole_id(facts, next(iter(uploads), ""))
     ingested = facts.ingested.get(upload)
+    if ingested is None and upload in facts.seen:
+        raise PinnedCopyError(f"{upload} is not taken in yet; its correction is taken in after it.")
     if ingested is None or upload not in facts.seen or ingested.corrects:
         raise UnreadableUploadError(
             "unknown_upload",

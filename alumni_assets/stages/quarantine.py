@@ -19,7 +19,7 @@ import pyarrow as pa
 from alumni_assets import layout
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake
-from alumni_assets.stages.approval import ApprovalRefusedError
+from alumni_assets.stages.approval import ApprovalRefusedError, DoneAlreadyError
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.validation import Validated
 from alumni_assets.survey import row_ranges
@@ -119,7 +119,7 @@ def waive(lake: Lake, register: Register, upload: str, rows: Sequence[str], by: 
         raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
     found = Quarantine(facts, standings(facts)).of(upload)
     if found is None or not found.open:
-        raise ApprovalRefusedError(f"{upload} has no open rows. `alumni quarantine --open` lists those that there are.")
+        raise DoneAlreadyError(f"{upload} has no open rows. `alumni quarantine --open` lists those that there are.")
     ranges = _open_ranges(lake, found, rows)
     return register.append_waiver(
         Waiver(upload, 0, ranges, found.invalid_content, by.strip(), utc_now(), reason.strip())

@@ -76,7 +76,8 @@ def merge_quarantine(
         with rows_of(connection, uploads[upload], stored):
             _insert(connection, uploads[upload])
         connection.execute(
-            "INSERT INTO pipeline.quarantined_uploads VALUES ($1, $2)", [upload, uploads[upload].version]
+            "INSERT INTO pipeline.quarantined_uploads VALUES ($1, $2, $3)",
+            [upload, uploads[upload].version, upload not in merged and not uploads[upload].has_changed],
         )
     if changes.leaving or changes.arriving:
         mark_changed(connection, "quarantine")
@@ -85,6 +86,25 @@ def merge_quarantine(
         changed=tuple(upload for upload in changes.arriving if upload in merged),
         gone=tuple(upload for upload in changes.leaving if upload not in uploads),
         rows=count_rows(connection, "quarantine"),
+    )
+
+
+def untold(connection: "DuckDBPyConnection") -> dict[str, str]:
+    """The uploads, with their versions, of whose rows something has become that is not marked as told."""
+    rows = connection.execute(
+        "SELECT upload, version FROM pipeline.quarantined_uploads WHERE NOT is_told ORDER BY upload"
+    )
+    return dict(rows.fetchall())
+
+
+def mark_told(connection: "DuckDBPyConnection", told: Mapping[str, str]) -> None:
+    """Remember that people can see what has become of the rows of these uploads in these versions."""
+    connection.execute(
+        """
+        UPDATE pipeline.quarantined_uploads SET is_told = true
+        WHERE (upload, version) IN (SELECT (unnest($1::VARCHAR[]), unnest($2::VARCHAR[])))
+        """,
+        [list(told), list(told.values())],
     )
 
 

@@ -235,7 +235,7 @@ TABLES: Mapping[str, Table] = {
 _BOOKKEEPING = """
 CREATE SCHEMA pipeline;
 CREATE TABLE pipeline.merged_uploads (upload VARCHAR, version VARCHAR);
-CREATE TABLE pipeline.quarantined_uploads (upload VARCHAR, version VARCHAR);
+CREATE TABLE pipeline.quarantined_uploads (upload VARCHAR, version VARCHAR, is_told BOOLEAN);
 CREATE TABLE pipeline.unpublished (table_name VARCHAR)
 """
 
