@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from alumni_assets.stages.transformation import TransformedUpload
     from alumni_assets.stages.validation import Validated
 
-READABLE = "readable"
-ROWS_ACCOUNTED_FOR = "rows_accounted_for"
-SCHEMA_HOLDS = "schema_holds"
 COPIES_VERIFIED = "copies_verified"
 IDS_UNIQUE = "ids_unique"
 NEWEST_WINS = "newest_wins"

@@ -6,8 +6,9 @@ whatever the quality of the data; 1 when something broke; 2 for a mistake in the
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,17 +249,18 @@ def _print_report(report: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{report['alumni']:,} alumni; published in {report['published']}")
 
 
-def _print_quarantine(rows: Iterable[dict[str, Any]]) -> None:
+def _print_quarantine(rows: Iterator[dict[str, Any]]) -> None:
     """One line for each row and one below for each of its problems, as they come: there may be many."""
-    number = 0
-    for number, row in enumerate(rows, 1):  # noqa: B007
+    first = next(rows, None)
+    if first is None:
+        click.echo("No rows.")
+        return
+    for row in chain([first], rows):
         click.echo(f"{row['upload']}  _row {row['row']} (row {row['row_in_file']} of the file): {_life(row)}")
         for problem in row["problems"]:
             column = f"{problem['column']}: " if problem["column"] else ""
             meant = f" Did you mean {problem['suggestion']}?" if problem["suggestion"] else ""
             click.echo(f"    {column}{problem['message']}{meant}")
-    if number == 0:
-        click.echo("No rows.")
 
 
 def _life(row: dict[str, Any]) -> str:

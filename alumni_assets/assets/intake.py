@@ -30,16 +30,24 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
-from alumni_assets.survey.quarantine import NO_OPEN_ROWS, corrections_by_upload
-from alumni_assets.survey.standing import Ingested, Seen, Status
+from alumni_assets.survey.quarantine import corrections_by_upload
+from alumni_assets.survey.standing import (
+    NO_OPEN_ROWS,
+    READABLE,
+    ROWS_ACCOUNTED_FOR,
+    SCHEMA_HOLDS,
+    Ingested,
+    Seen,
+    Status,
+)
 
 if TYPE_CHECKING:
     from alumni_assets.stages.validation import Validated
 
 RAW, VALID = AssetKey("raw_survey"), AssetKey("validated_survey")
-_READABLE = AssetCheckKey(RAW, checks.READABLE)
-_ACCOUNTED = AssetCheckKey(VALID, checks.ROWS_ACCOUNTED_FOR)
-_SCHEMA = AssetCheckKey(VALID, checks.SCHEMA_HOLDS)
+_READABLE = AssetCheckKey(RAW, READABLE)
+_ACCOUNTED = AssetCheckKey(VALID, ROWS_ACCOUNTED_FOR)
+_SCHEMA = AssetCheckKey(VALID, SCHEMA_HOLDS)
 Events = Iterator[Any]
 
 
@@ -87,15 +95,13 @@ class IntakeConfig(Config):
     ],
     check_specs=[
         reporting.upload_check(
-            checks.READABLE,
+            READABLE,
             RAW,
             "The file can be read and its header names every required column, each once.",
         ),
+        reporting.upload_check(ROWS_ACCOUNTED_FOR, VALID, "Every row of the file is stored as valid or as invalid."),
         reporting.upload_check(
-            checks.ROWS_ACCOUNTED_FOR, VALID, "Every row of the file is stored as valid or as invalid."
-        ),
-        reporting.upload_check(
-            checks.SCHEMA_HOLDS,
+            SCHEMA_HOLDS,
             VALID,
             "The valid rows as stored have the contract's types and no empty cells.",
         ),

@@ -11,8 +11,8 @@ from dagster import AssetCheckKey, AssetExecutionContext, AssetKey, MetadataValu
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.intake import utc_now
-from alumni_assets.survey.quarantine import NO_OPEN_ROWS, Quarantine, SetAside, corrections_by_upload
-from alumni_assets.survey.standing import Facts, Ingested, Status, standings_of
+from alumni_assets.survey.quarantine import Quarantine, SetAside, corrections_by_upload
+from alumni_assets.survey.standing import NO_OPEN_ROWS, Facts, Ingested, Status, standings_of
 
 if TYPE_CHECKING:
     from alumni_assets.stages.quarantine import OpenRows

@@ -23,13 +23,13 @@ from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
-from alumni_assets.survey.standing import Decision, Transformed
+from alumni_assets.survey.standing import ROWS_ACCOUNTED_FOR, SCHEMA_HOLDS, Decision, Transformed
 
 if TYPE_CHECKING:
     from alumni_assets.stages.transformation import TransformedUpload
 
-_ACCOUNTED = AssetCheckKey(TRANSFORMED, checks.ROWS_ACCOUNTED_FOR)
-_SCHEMA = AssetCheckKey(TRANSFORMED, checks.SCHEMA_HOLDS)
+_ACCOUNTED = AssetCheckKey(TRANSFORMED, ROWS_ACCOUNTED_FOR)
+_SCHEMA = AssetCheckKey(TRANSFORMED, SCHEMA_HOLDS)
 _DESCRIPTION = """The upload's rows, cleaned: the one step that a person starts.
 
 Materializing this for an upload **approves** it: its valid rows then count in every table and answer. The check
@@ -78,12 +78,12 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
         ],
         check_specs=[
             reporting.upload_check(
-                checks.ROWS_ACCOUNTED_FOR,
+                ROWS_ACCOUNTED_FOR,
                 TRANSFORMED,
                 "Every valid row is stored as transformed, or was dropped as an exact duplicate.",
             ),
             reporting.upload_check(
-                checks.SCHEMA_HOLDS,
+                SCHEMA_HOLDS,
                 TRANSFORMED,
                 "The rows as stored have the contract's types, vocabularies and spellings.",
             ),

@@ -13,13 +13,21 @@ from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.intake import RECENT_SECONDS, utc_now
-from alumni_assets.survey.quarantine import NO_OPEN_ROWS, Quarantine, corrections_by_upload
-from alumni_assets.survey.standing import Decision, Facts, Ingested, Standing, Status, standings, standings_of
+from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
+from alumni_assets.survey.standing import (
+    INTAKE_CHECKS,
+    NO_OPEN_ROWS,
+    Decision,
+    Facts,
+    Ingested,
+    Standing,
+    Status,
+    standings,
+    standings_of,
+)
 from alumni_assets.survey_rules import ApprovalRules
 
 AUTO_APPROVER = "auto-approve policy"
-CHECKED = ("readable", "rows_accounted_for", "schema_holds", NO_OPEN_ROWS)
-"""The checks on which an approval goes."""
 
 
 class ApprovalRefusedError(Exception):
@@ -163,7 +171,7 @@ def _way_out(blocking: Sequence[str]) -> str:
 def _ends_of_checks(ingested: Ingested, quarantine: Quarantine) -> dict[str, str]:
     """How each check of the upload stands: passed, warning or failed."""
     failed = quarantine.blocking_checks(ingested.upload)
-    ends = {name: "failed" if name in failed else "passed" for name in CHECKED}
+    ends = {name: "failed" if name in failed else "passed" for name in INTAKE_CHECKS}
     if ends[NO_OPEN_ROWS] == "passed" and quarantine.open_share(ingested.upload) > 0:
         ends[NO_OPEN_ROWS] = "warning"
     return ends

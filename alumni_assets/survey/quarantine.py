@@ -13,10 +13,7 @@ from datetime import datetime
 
 from alumni_assets.survey import row_ranges
 from alumni_assets.survey.row_ranges import Ranges
-from alumni_assets.survey.standing import Facts, Ingested, Standing, Status, Waiver
-
-NO_OPEN_ROWS = "no_open_rows"
-"""The check that fails while rows are open; too many of them keep an upload from being approved."""
+from alumni_assets.survey.standing import NO_OPEN_ROWS, Facts, Ingested, Standing, Status, Waiver
 
 LIVE_CORRECTIONS = {Status.CORRECTION, Status.APPROVED, Status.TRANSFORMED}
 _CLOSING = {Status.SUPERSEDED: "superseded", Status.WITHDRAWN: "withdrawn"}

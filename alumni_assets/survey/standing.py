@@ -25,6 +25,13 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+# The checks that an upload has to pass at its intake; what they look at is in `checks.py`.
+READABLE, ROWS_ACCOUNTED_FOR, SCHEMA_HOLDS, NO_OPEN_ROWS = INTAKE_CHECKS = (
+    "readable",
+    "rows_accounted_for",
+    "schema_holds",
+    "no_open_rows",
+)
 _ENDED = {Status.SEEN, Status.REJECTED, Status.DUPLICATE, Status.WITHDRAWN}
 
 

@@ -33,7 +33,9 @@ def open_rows(pipeline: Pipeline, upload: str) -> int:
     """What the check says."""
     check = pipeline.check("invalid_survey", "no_open_rows", upload)
     assert check is not None
-    return int(check.metadata["open_rows"].value)  # type: ignore[arg-type]
+    value = check.metadata["open_rows"].value
+    assert isinstance(value, int)
+    return value
 
 
 def test_an_intake_that_dies_before_dagster_is_told_of_it_is_told_by_the_next(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alumni_assets.survey import row_ranges
-from alumni_assets.survey.quarantine import NO_OPEN_ROWS, Quarantine, SetAside
-from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Waiver, standings
+from alumni_assets.survey.quarantine import Quarantine, SetAside
+from alumni_assets.survey.standing import NO_OPEN_ROWS, Arrival, Decision, Facts, Ingested, Seen, Waiver, standings
 
 NOW = datetime(2026, 11, 23)
 ORIGINAL = Ingested("a", "validated", NOW, rows=10, valid=6, invalid=4, content="good", invalid_content="bad")
