@@ -96,14 +96,15 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._take_turn()
         before = self._register.facts()
         with self._renewing():
-            waive(self._lake, self._register, upload, rows, by, reason)
+            waive(self._lake, self._register, upload, rows, by, reason, self.settings.warehouse_memory)
         return self._report(before, self._register.facts(), [upload])
 
     def quarantine(self, upload: str | None, only_open: bool) -> Iterator[dict[str, Any]]:
         """The rows that were set aside, and how each stands."""
         from alumni_assets.stages.quarantine import listed_rows
 
-        return listed_rows(self._lake, self._register.facts(), upload, only_open)
+        memory = self.settings.warehouse_memory
+        return listed_rows(self._lake, self._register.facts(), upload, only_open, memory)
 
     def revalidate(self, uploads: Sequence[str]) -> dict[str, Any]:
         """Judge uploads by today's rules."""

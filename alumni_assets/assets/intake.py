@@ -369,7 +369,8 @@ class _Step:
         )
 
     def _set_aside(self, upload: str, judged: "Validated | None" = None) -> SetAsideState:
-        return set_aside_state(self.lake, self.register.facts(intake.RECENT_SECONDS), upload, judged)
+        facts = self.register.facts(intake.RECENT_SECONDS)
+        return set_aside_state(self.lake, facts, upload, self.memory_limit, judged)
 
     def _raw(self, seen: Seen, more: dict[str, Any]) -> AssetMaterialization:
         path = MetadataValue.path(self.lake.url(layout.pinned_key(seen.upload)))

@@ -68,8 +68,10 @@ class SetAsideState:
         )
 
 
-def set_aside_state(lake: Lake, facts: Facts, upload: str, judged: "Validated | None" = None) -> SetAsideState:
-    """The state of the rows of a validated upload that were set aside."""
+def set_aside_state(
+    lake: Lake, facts: Facts, upload: str, memory_limit: str, judged: "Validated | None" = None
+) -> SetAsideState:
+    """The state of the rows of a validated upload that were set aside; `memory_limit` bounds DuckDB."""
     from alumni_assets.stages.quarantine import open_rows, rows_still_wrong  # imports Arrow
 
     ingested, found, still_wrong, rows = facts.ingested[upload], None, 0, None
@@ -79,13 +81,13 @@ def set_aside_state(lake: Lake, facts: Facts, upload: str, judged: "Validated | 
         quarantine = Quarantine(facts, standings_of(facts, concerned))
         found = quarantine.of(upload)
         if ingested.corrects and judged is None:
-            rows = rows_still_wrong(lake, quarantine.of(original), found, upload, utc_now())
+            rows = rows_still_wrong(lake, quarantine.of(original), found, upload, utc_now(), memory_limit)
         still_wrong = quarantine.still_wrong(upload) if ingested.corrects else 0
     return SetAsideState(
         ingested=ingested,
         found=found,
         still_wrong=still_wrong,
-        rows=rows or open_rows(lake, found, judged, utc_now()),
+        rows=rows or open_rows(lake, found, judged, utc_now(), memory_limit),
         judged=judged,
         path=lake.url(layout.invalid_key(upload)),
         files=checks.CorrectionFiles(

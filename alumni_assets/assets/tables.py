@@ -205,15 +205,19 @@ def published_survey(
     started = time.monotonic()
     with warehouse.writing() as connection:
         quarantine = Quarantine(facts, standings(facts)).all()
-        merge_quarantine(connection, quarantine, stored_tables(objects))
+        merged = merge_quarantine(connection, quarantine, stored_tables(objects))
         to_tell = untold(connection)
         replace_uploads(connection, uploads_table(facts))
         replace_approvals(connection, approvals_table(facts))
         rows = {name: count_rows(connection, name) for name in TABLES}
+    context.log.info(
+        f"{merged.rows:,} rows were set aside so far; uploads with such rows: {len(merged.added):,} came, "
+        f"{len(merged.changed):,} changed, {len(merged.gone):,} went"
+    )
     publication = publish(warehouse, objects, datetime.now(UTC))
     for upload in to_tell:
         for concerned in (upload, *corrections_to_report(facts, upload)):
-            yield set_aside_state(objects, facts, concerned).check(context)
+            yield set_aside_state(objects, facts, concerned, survey.memory_limit).check(context)
     report_waiting(context.instance, register)
     if to_tell:  # only now: what a killed run has not reported, the next one does
         with warehouse.writing() as connection:

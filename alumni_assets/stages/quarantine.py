@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import duckdb
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from alumni_assets import layout
 from alumni_assets.register import Register
-from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.lake_interface import SCRATCH_PREFIX, Lake
 from alumni_assets.stages.approval import ApprovalRefusedError, DoneAlreadyError
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.validation import Validated
@@ -45,21 +46,29 @@ class OpenRows:
     sample: Sequence[Mapping[str, Any]] = ()
 
 
-def open_rows(lake: Lake, found: SetAside | None, judged: Validated | None, now: datetime) -> OpenRows:
+def open_rows(
+    lake: Lake, found: SetAside | None, judged: Validated | None, now: datetime, memory_limit: str
+) -> OpenRows:
     """What is wrong with the open rows of an upload.
 
     `judged` is given where the upload was judged just now: while nothing has become of its rows, it says it all.
+    `memory_limit` bounds DuckDB, here and below, such as `500MB`.
     """
     if judged is not None and (judged.corrects or found is None or not (found.returns or found.waivers)):
         return OpenRows(now, judged.reasons, judged.sample)
     if found is None or not found.open:
         return OpenRows(now)
-    with _lives(lake, found) as connection:
+    with _lives(lake, found, memory_limit) as connection:
         return _summary(connection, "FROM lives WHERE status = 'open'", now)
 
 
 def rows_still_wrong(
-    lake: Lake, original: SetAside | None, strays: SetAside | None, correction: str, now: datetime
+    lake: Lake,
+    original: SetAside | None,
+    strays: SetAside | None,
+    correction: str,
+    now: datetime,
+    memory_limit: str,
 ) -> OpenRows:
     """What is wrong with the rows of a correction that are open: under the upload that it corrects, or its own.
 
@@ -68,7 +77,7 @@ def rows_still_wrong(
     if original is None or original.closing:
         return OpenRows(now)
     stored = stored_tables(lake)
-    with _lives(lake, original) as connection, stored(correction, "invalid") as path:
+    with _lives(lake, original, memory_limit) as connection, stored(correction, "invalid") as path:
         connection.register("came_back", connection.read_parquet(one_file(path), hive_partitioning=False))
         own = "OR corrects_row IS NULL" if strays is not None and strays.open else ""
         is_open = "SELECT source_row FROM lives WHERE status = 'open' AND returned_in = came_back.upload"
@@ -88,7 +97,9 @@ def _summary(connection: duckdb.DuckDBPyConnection, rows: str, now: datetime) ->
     return OpenRows(now, Counter({(column, code): count for column, code, count in counted}), first)
 
 
-def listed_rows(lake: Lake, facts: Facts, upload: str | None, only_open: bool) -> Iterator[dict[str, Any]]:
+def listed_rows(
+    lake: Lake, facts: Facts, upload: str | None, only_open: bool, memory_limit: str
+) -> Iterator[dict[str, Any]]:
     """The rows that were set aside, upload by upload: where each is, how it stands, and why. No survey cells.
 
     `row` is its number in the correction file, `row_in_file` the one in the uploaded file; times are in UTC.
@@ -99,10 +110,12 @@ def listed_rows(lake: Lake, facts: Facts, upload: str | None, only_open: bool) -
     quarantine = Quarantine(facts, standings(facts))
     uploads = [upload] if upload else sorted(facts.ingested, key=lambda some: (facts.seen[some].received_at, some))
     chosen = [found for some in uploads if (found := quarantine.of(some)) and (found.open or not only_open)]
-    return chain.from_iterable(_rows(lake, facts, found, only_open) for found in chosen)
+    return chain.from_iterable(_rows(lake, facts, found, only_open, memory_limit) for found in chosen)
 
 
-def waive(lake: Lake, register: Register, upload: str, rows: Sequence[str], by: str, reason: str) -> Waiver:
+def waive(
+    lake: Lake, register: Register, upload: str, rows: Sequence[str], by: str, reason: str, memory_limit: str
+) -> Waiver:
     """Record that open rows of an upload are closed without a correction.
 
     `rows` are numbers and ranges as in the correction file's `_row`, or `all` for every open one. Raises
@@ -120,7 +133,7 @@ def waive(lake: Lake, register: Register, upload: str, rows: Sequence[str], by: 
     found = Quarantine(facts, standings(facts)).of(upload)
     if found is None or not found.open:
         raise DoneAlreadyError(f"{upload} has no open rows. `alumni quarantine --open` lists those that there are.")
-    ranges = _open_ranges(lake, found, rows)
+    ranges = _open_ranges(lake, found, rows, memory_limit)
     return register.append_waiver(
         Waiver(upload, 0, ranges, found.invalid_content, by.strip(), utc_now(), reason.strip())
     )
@@ -135,8 +148,8 @@ def stored_tables(lake: Lake) -> StoredTable:
     return stored
 
 
-def _open_ranges(lake: Lake, found: SetAside, rows: Sequence[str]) -> row_ranges.Ranges:
-    with _lives(lake, found) as connection:
+def _open_ranges(lake: Lake, found: SetAside, rows: Sequence[str], memory_limit: str) -> row_ranges.Ranges:
+    with _lives(lake, found, memory_limit) as connection:
         found_open = connection.execute("SELECT source_row FROM lives WHERE status = 'open'").fetchnumpy()
     numbers = np.asarray(found_open["source_row"], dtype=np.int64)
     if list(rows) == [ALL_OPEN]:
@@ -158,10 +171,10 @@ def _open_ranges(lake: Lake, found: SetAside, rows: Sequence[str]) -> row_ranges
     return chosen
 
 
-def _rows(lake: Lake, facts: Facts, found: SetAside, only_open: bool) -> Iterator[dict[str, Any]]:
+def _rows(lake: Lake, facts: Facts, found: SetAside, only_open: bool, memory_limit: str) -> Iterator[dict[str, Any]]:
     condition = "WHERE status = 'open'" if only_open else ""
     below_header = facts.ingested[found.upload].header_record + 1
-    with _lives(lake, found) as connection:
+    with _lives(lake, found, memory_limit) as connection:
         columns = "upload, source_row, status, problems, corrected_by, returned_in, waived_by, waiver_reason"
         for batch in _batches(connection, f"SELECT {columns} FROM lives {condition} ORDER BY source_row"):
             for row in batch.to_pylist():
@@ -187,6 +200,11 @@ def _batches(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.R
 
 
 @contextmanager
-def _lives(lake: Lake, found: SetAside) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection, rows_of(connection, found, stored_tables(lake)):
-        yield connection
+def _lives(lake: Lake, found: SetAside, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    with TemporaryDirectory(prefix=SCRATCH_PREFIX) as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "temp_directory": spill,
+        }
+        with duckdb.connect(config=config) as connection, rows_of(connection, found, stored_tables(lake)):
+            yield connection

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from alumni_assets import contract
-from alumni_assets.contract_arrow import INVALID_SCHEMA
 from alumni_assets.queries import QUARANTINE, query
 from alumni_assets.survey import row_ranges
 from alumni_assets.survey.quarantine import SetAside
 from alumni_assets.warehouse.merging import UnexpectedRowsError, upload_changes
-from alumni_assets.warehouse.parquet import one_file
+from alumni_assets.warehouse.parquet import FROM_PATH, one_file
 from alumni_assets.warehouse.tables import count_rows, mark_changed, only_count
 
 if TYPE_CHECKING:
@@ -28,15 +25,16 @@ if TYPE_CHECKING:
 # Gives a stored table of an upload as a local Parquet file, for as long as it is being read.
 StoredTable = Callable[[str, Literal["valid", "invalid"]], AbstractContextManager[Path]]
 
-_MENDED = pa.schema([("source_row", pa.int64()), ("correction", pa.string()), ("place", pa.int64())])
-_CAME_BACK_WRONG = pa.schema(
-    [
-        ("corrects_row", pa.int64()),
-        ("correction", pa.string()),
-        ("place", pa.int64()),
-        ("problems", INVALID_SCHEMA.field("problems").type),
-    ]
+# What came back of an upload's rows: tables, for DuckDB lays those aside on the disk that outgrow its memory.
+_CAME_BACK = """
+CREATE OR REPLACE TEMP TABLE mended (source_row BIGINT, correction VARCHAR, place BIGINT);
+CREATE OR REPLACE TEMP TABLE came_back_wrong (
+    corrects_row BIGINT,
+    correction VARCHAR,
+    place BIGINT,
+    problems STRUCT(code VARCHAR, "column" VARCHAR, "value" VARCHAR, message VARCHAR, suggestion VARCHAR)[]
 )
+"""
 _WAIVED = pa.schema(
     [
         ("first_row", pa.int64()),
@@ -115,11 +113,12 @@ def rows_of(connection: "DuckDBPyConnection", found: SetAside, stored: StoredTab
     Its columns: those of `contract_arrow.INVALID_SCHEMA` but `corrects` and `corrects_row`, and `status`,
     `corrected_by`, `returned_in`, `waived_by` and `waiver_reason`.
     """
+    connection.execute(_CAME_BACK)
+    for place, back in enumerate(found.returns):
+        _add_returned(connection, back.correction, place, stored)
     with stored(found.upload, "invalid") as path:
         views = {
             "set_aside": _set_aside(connection, path),
-            "mended": _mended(found, stored),
-            "came_back_wrong": _came_back_wrong(found, stored),
             "waived": _waived(found),
             "ending": pa.table({"status": pa.array([found.closing or None], pa.string())}),
         }
@@ -140,29 +139,22 @@ def _set_aside(connection: "DuckDBPyConnection", path: Path) -> "DuckDBPyRelatio
     return rows.project(", ".join(("upload", "source_row", *contract.NAMES, "other_columns", "problems")))
 
 
-def _mended(found: SetAside, stored: StoredTable) -> pa.Table:
-    """The rows that came back valid, each as often as it did."""
-    tables = [_MENDED.empty_table()]
-    for place, back in enumerate(found.returns):
-        with stored(back.correction, "valid") as path:
-            rows = pq.read_table(path, columns=["source_row"])
-        tables.append(_placed(rows, back.correction, place).cast(_MENDED))
-    return pa.concat_tables(tables)
-
-
-def _came_back_wrong(found: SetAside, stored: StoredTable) -> pa.Table:
-    """The rows that came back still wrong, each as often as it did."""
-    tables = [_CAME_BACK_WRONG.empty_table()]
-    for place, back in enumerate(found.returns):
-        with stored(back.correction, "invalid") as path:
-            rows = pq.read_table(path, columns=["corrects_row", "problems"], filters=pc.field("corrects_row") > 0)
-        tables.append(_placed(rows, back.correction, place).select(_CAME_BACK_WRONG.names).cast(_CAME_BACK_WRONG))
-    return pa.concat_tables(tables)
-
-
-def _placed(rows: pa.Table, correction: str, place: int) -> pa.Table:
-    named = rows.append_column("correction", pa.repeat(pa.scalar(correction, pa.string()), rows.num_rows))
-    return named.append_column("place", pa.repeat(pa.scalar(place, pa.int64()), rows.num_rows))
+def _add_returned(connection: "DuckDBPyConnection", correction: str, place: int, stored: StoredTable) -> None:
+    """Add the rows that came back in a correction, valid or still wrong."""
+    named = {"correction": correction, "place": place}
+    with stored(correction, "valid") as path:
+        connection.execute(
+            f"INSERT INTO mended SELECT source_row, $correction, $place FROM {FROM_PATH}",
+            {"path": one_file(path), **named},
+        )
+    with stored(correction, "invalid") as path:
+        connection.execute(
+            f"""
+            INSERT INTO came_back_wrong SELECT corrects_row, $correction, $place, problems FROM {FROM_PATH}
+            WHERE corrects_row IS NOT NULL
+            """,
+            {"path": one_file(path), **named},
+        )
 
 
 def _waived(found: SetAside) -> pa.Table:
@@ -204,6 +196,6 @@ def _insert(connection: "DuckDBPyConnection", found: SetAside) -> None:
         """,
         {"received_at": found.received_at, "headers": list(headers), "names": list(headers.values())},
     )
-    others = "SELECT count(*) FROM lives WHERE upload <> $1"
+    others = "SELECT count(*) FROM set_aside WHERE upload <> $1"
     if only_count(connection.execute(others, [found.upload])):
         raise UnexpectedRowsError(f"the invalid rows of upload {found.upload} hold rows of another upload")

@@ -63,7 +63,7 @@ def lives(pipeline: Pipeline, upload: str) -> dict[int, str]:
 
 
 def listed(pipeline: Pipeline, upload: str | None = None, only_open: bool = False) -> list[dict[str, Any]]:
-    return list(listed_rows(pipeline.lake, pipeline.facts, upload, only_open))
+    return list(listed_rows(pipeline.lake, pipeline.facts, upload, only_open, "500MB"))
 
 
 def codes(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -76,7 +76,7 @@ def test_a_publication_that_dies_before_the_checks_are_renewed_is_made_good_by_t
 ) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     assert pipeline.renew().success
-    waive(pipeline.lake, pipeline.register, upload, ["9"], APPROVER, "nobody knows")
+    waive(pipeline.lake, pipeline.register, upload, ["9"], APPROVER, "nobody knows", "500MB")
     with monkeypatch.context() as broken:
         broken.setattr(tables, "set_aside_state", _dies)
         assert not pipeline.renew().success

@@ -22,7 +22,7 @@ def five_of_twelve(pipeline: Pipeline) -> str:
 
 
 def closed(pipeline: Pipeline, upload: str, *rows: str, by: str = APPROVER, reason: str = "left the country") -> None:
-    waive(pipeline.lake, pipeline.register, upload, rows, by, reason)
+    waive(pipeline.lake, pipeline.register, upload, rows, by, reason, "500MB")
 
 
 @pytest.mark.slow
