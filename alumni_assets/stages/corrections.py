@@ -22,7 +22,7 @@ from alumni_assets.stages.intake import PinnedCopyError
 from alumni_assets.stages.streaming import TableSink, ordered_map
 from alumni_assets.stages.validation import JudgedTables, Progress, Validated, store_judged, upload_day
 from alumni_assets.survey import cells
-from alumni_assets.survey.correction_files import kept
+from alumni_assets.survey.correction_workbook import kept
 from alumni_assets.survey.defusing import restored
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError

@@ -13,14 +13,19 @@ _RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 def ranges_of(rows: "np.ndarray | Sequence[int]") -> Ranges:
     """The ranges of some row numbers, in any order."""
+    return tuple(str(first) if first == last else f"{first}-{last}" for first, last in runs(rows))
+
+
+def runs(rows: "np.ndarray | Sequence[int]") -> list[tuple[int, int]]:
+    """The first and last of the row numbers that follow each other, in order."""
     import numpy as np
 
     numbers = np.unique(np.asarray(rows, dtype=np.int64))
     if numbers.size == 0:
-        return ()
+        return []
     breaks = np.flatnonzero(np.diff(numbers) > 1)
     first, last = numbers[np.r_[0, breaks + 1]], numbers[np.r_[breaks, numbers.size - 1]]
-    return tuple(_text(low, high) for low, high in zip(first.tolist(), last.tolist(), strict=True))
+    return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
 def bounds(ranges: Iterable[str]) -> list[tuple[int, int]]:
@@ -53,7 +58,3 @@ def _bounds(text: str) -> tuple[int, int]:
     if last < first:
         raise ValueError(f"the range {text!r} ends before it begins")
     return first, last
-
-
-def _text(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"

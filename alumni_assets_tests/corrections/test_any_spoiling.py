@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alumni_assets.contract import BY_NAME, NAMES, PROBLEMS_TITLE
-from alumni_assets.survey.correction_files import KEPT
+from alumni_assets.survey.correction_workbook import KEPT
 
 from ..pipeline.answers import DATED, answer, csv_bytes, csv_text
 from ..pipeline.conftest import Pipeline

@@ -14,7 +14,7 @@ from alumni_assets.assets import intake as intake_assets
 from alumni_assets.register import Register
 from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
-from alumni_assets.survey.correction_files import KEPT
+from alumni_assets.survey.correction_workbook import KEPT
 
 from ..pipeline.answers import HEADER, answer, answers, csv_bytes, csv_text, gzipped, workbook_of
 from ..pipeline.conftest import APPROVER, Pipeline, failure_of

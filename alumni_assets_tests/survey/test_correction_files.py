@@ -16,21 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from alumni_assets.contract import COLUMNS, NAMES, Contract
+from alumni_assets.contract import COLUMNS, NAMES, PROBLEMS_TITLE, ROW_TITLE, UPLOAD_TITLE, Contract
 from alumni_assets.contract_arrow import INVALID_SCHEMA, PROBLEM_TYPE
-from alumni_assets.survey import correction_files
-from alumni_assets.survey.correction_files import (
-    KEPT,
-    PROBLEMS_TITLE,
-    ROW_TITLE,
-    UPLOAD_TITLE,
-    kept,
-    problem_sentences,
-    write_correction_files,
-)
+from alumni_assets.survey import correction_workbook
+from alumni_assets.survey.correction_files import write_correction_files
+from alumni_assets.survey.correction_workbook import KEPT, kept
 from alumni_assets.survey.defusing import restored
 from alumni_assets.survey.detection import Header, match_header
 from alumni_assets.survey.parsing import other_titles
+from alumni_assets.survey.problem_sentences import problem_sentences
 
 from . import examples
 from .examples import CONTRACT, GOOD_ROW, UPLOAD
@@ -252,7 +246,7 @@ def test_what_people_type_stays_text_and_the_header_stays_in_sight(tmp_path: Pat
 def test_a_drop_down_for_scattered_cells_is_cut_into_lists_that_excel_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(correction_files, "_MOST_AREAS", 2)
+    monkeypatch.setattr(correction_workbook, "_MOST_AREAS", 2)
     rows = [row(number, [problem("Department", "Bad.", "not_in_list")] if number % 2 else []) for number in range(1, 8)]
     choices = part_of(written(tmp_path, rows)[0], "xl/worksheets/sheet1.xml").iter(f"{MAIN}dataValidation")
     assert [choice.get("sqref") for choice in choices] == ["G2 G4", "G6 G8"]
@@ -261,7 +255,7 @@ def test_a_drop_down_for_scattered_cells_is_cut_into_lists_that_excel_takes(
 def test_the_workbook_has_the_first_rows_and_says_that_there_are_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(correction_files, "MOST_WORKBOOK_ROWS", 4)
+    monkeypatch.setattr(correction_workbook, "MOST_WORKBOOK_ROWS", 4)
     xlsx, plain = written(tmp_path, [row(number) for number in range(1, 8)])
     assert sheet_of(xlsx) == csv_of(plain)[:5]
     assert len(csv_of(plain)) == 8
@@ -285,7 +279,7 @@ def test_the_workbook_stays_so_small_that_it_may_be_uploaded_again(tmp_path: Pat
 def test_so_many_notes_that_a_workbook_would_open_slowly_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(correction_files, "MOST_NOTES", 2)
+    monkeypatch.setattr(correction_workbook, "MOST_NOTES", 2)
     xlsx, _ = written(tmp_path, [row(number, [problem("Email", "Empty.")]) for number in range(1, 5)])
     assert set(notes_of(xlsx)) == {"J2", "J3"}
     assert marked(xlsx) == {"J2", "J3", "J4", "J5"}

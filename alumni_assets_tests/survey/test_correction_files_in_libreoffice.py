@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from alumni_assets.contract import NAMES
-from alumni_assets.survey.correction_files import KEPT
+from alumni_assets.survey.correction_workbook import KEPT
 from alumni_assets.survey.defusing import restored
 from alumni_assets.survey.reading import detect, numbered_parts
 
