@@ -121,3 +121,15 @@ def assert_accounted(pipeline: Pipeline) -> None:
         else:
             assert numbers == [None] * 3, upload
     assert by_status == {}
+
+
+def open_rows_check(pipeline: Pipeline, upload: str) -> tuple[str, dict[str, Any]]:
+    """How the check ended last for an upload, and its numbers."""
+    evaluation = pipeline.check("invalid_survey", "no_open_rows", upload)
+    assert evaluation is not None
+    numbers = {
+        name: evaluation.metadata[name].value
+        for name in ("open_rows", "resolved_rows", "waived_rows")
+        if name in evaluation.metadata
+    }
+    return "passed" if evaluation.passed else str(evaluation.severity.value), numbers
