@@ -9,9 +9,8 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
 
-test: $(STAMP)  ## All tests; those that start servers or a browser one after the other
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not server and not browser"
-	$(BIN)/python -m pytest -m "server or browser"
+test: $(STAMP)  ## All tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not server and not browser and not slow"

@@ -1,6 +1,6 @@
 """The register: one small JSON object in the lake for each fact about an upload.
 
-The register is the truth about what was seen, ingested, approved, withdrawn and transformed; Dagster's
+The register is the truth about what was seen, ingested, approved, withdrawn, transformed and waived; Dagster's
 event store and the warehouse can be rebuilt from it. What the facts mean together is in
 `survey/standing.py`. A copy in `ALUMNI_HOME` saves reading objects again that have not changed; it
 may be deleted at any time.

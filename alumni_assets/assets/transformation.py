@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckKey,
+    AssetCheckSpec,
     AssetExecutionContext,
     AssetsDefinition,
     Config,
@@ -76,19 +77,7 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
                 metadata=common.columns_metadata(TRANSFORMED_COLUMNS),
             )
         ],
-        check_specs=[
-            reporting.upload_check(
-                ROWS_ACCOUNTED_FOR,
-                TRANSFORMED,
-                "Every valid row is stored as transformed, or was dropped as an exact duplicate.",
-            ),
-            reporting.upload_check(
-                SCHEMA_HOLDS,
-                TRANSFORMED,
-                "The rows as stored have the contract's types, vocabularies and spellings.",
-            ),
-            waiting_check(),
-        ],
+        check_specs=_check_specs(),
     )
     def approve_and_transform(
         context: AssetExecutionContext, config: ApprovalConfig, lake: LakeResource, survey: SurveyResource
@@ -104,6 +93,22 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
             report_waiting(context.instance, step.register)
 
     return approve_and_transform
+
+
+def _check_specs() -> list[AssetCheckSpec]:
+    return [
+        reporting.upload_check(
+            ROWS_ACCOUNTED_FOR,
+            TRANSFORMED,
+            "Every valid row is stored as transformed, or was dropped as an exact duplicate.",
+        ),
+        reporting.upload_check(
+            SCHEMA_HOLDS,
+            TRANSFORMED,
+            "The rows as stored have the contract's types, vocabularies and spellings.",
+        ),
+        waiting_check(),
+    ]
 
 
 class _Step:
