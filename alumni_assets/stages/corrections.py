@@ -17,8 +17,8 @@ from alumni_assets import layout
 from alumni_assets.contract import NAMES, ROW_TITLE, UPLOAD_TITLE, Contract
 from alumni_assets.queries import RETURNED_ROWS, query
 from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.stages.approval import RowsChangedError
 from alumni_assets.stages.hashing import sha256_of
-from alumni_assets.stages.intake import PinnedCopyError
 from alumni_assets.stages.streaming import TableSink, ordered_map
 from alumni_assets.stages.validation import JudgedTables, Progress, Validated, store_judged, upload_day
 from alumni_assets.survey import cells
@@ -39,6 +39,10 @@ _BATCH_ROWS = 50_000
 _MOST_NAMES = 100
 
 
+class UploadNotTakenInError(Exception):
+    """The upload that is corrected is known and not judged yet; the correction is to be tried again later."""
+
+
 def validate_correction(
     lake: Lake,
     facts: Facts,
@@ -52,7 +56,8 @@ def validate_correction(
 
     Columns that the file lacks are filled from the rows that it corrects. `memory_limit` bounds the look-up of these,
     such as `500MB`. Raises `UnreadableUploadError` when the file does not name one upload whose rows can be corrected,
-    and as `validate_upload` does; then nothing is stored.
+    and as `validate_upload` does; `UploadNotTakenInError`; and `RowsChangedError` when the stored rows that are to be
+    corrected are not those that were set aside. Then nothing is stored.
     """
     result_of: dict[str, str] = {}
     mended: list[pa.Array] = []
@@ -140,7 +145,7 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
     upload = _whole_id(facts, next(iter(uploads), ""))
     ingested = facts.ingested.get(upload)
     if ingested is None and upload in facts.seen:
-        raise PinnedCopyError(f"{upload} is not taken in yet; its correction is taken in after it.")
+        raise UploadNotTakenInError(f"{upload} is not taken in yet; its correction is taken in after it.")
     if ingested is None or upload not in facts.seen or ingested.corrects:
         raise UnreadableUploadError(
             "unknown_upload",
@@ -177,7 +182,7 @@ def _whole_id(facts: Facts, text: str) -> str:
 
 def _require_judged(path: Path, original: Ingested) -> None:
     if sha256_of(path) != original.invalid_content:
-        raise PinnedCopyError(
+        raise RowsChangedError(
             f"The invalid rows of {original.upload} in the lake are not the ones that were set aside. Materialize "
             "invalid_survey for it again."
         )

@@ -89,6 +89,19 @@ def test_judging_a_correction_again_changes_nothing(pipeline: Pipeline) -> None:
     assert (pipeline.tables(), pipeline.statuses()) == (tables, standing)
 
 
+def test_stored_rows_that_are_not_those_that_were_set_aside_are_not_corrected(pipeline: Pipeline) -> None:
+    upload, other = (pipeline.put_and_take_in(f"{first}.csv", csv_bytes(term(first))) for first in (1, 50))
+    kept = pipeline.lake.read_bytes(layout.invalid_key(upload))
+    pipeline.lake.put_bytes(layout.invalid_key(upload), pipeline.lake.read_bytes(layout.invalid_key(other)))
+    pipeline.put("fixed.csv", correction(upload, {9: answer(9)}))
+    failed = pipeline.take_in("fixed.csv")
+    assert not failed.success
+    assert f"The invalid rows of {upload} in the lake are not the ones that were set aside" in pipeline.events()
+    pipeline.lake.put_bytes(layout.invalid_key(upload), kept)
+    assert pipeline.take_in("fixed.csv").success
+    assert lives(pipeline, upload) == {9: "resolved", 10: "open"}
+
+
 def test_dagster_and_the_warehouse_may_forget_everything(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("fixed.csv", correction(upload, {9: answer(9), 3: answer(3)}))
