@@ -100,6 +100,8 @@ def _start_dagster(port: int, approver: str) -> subprocess.Popen[bytes]:
         "ALUMNI_APPROVER": approver,
         "DAGSTER_HOME": str(_HOME / "dagster"),
     }
+    # Started in the background by a script, this process was told to ignore Ctrl+C, and Dagster would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "-m", "alumni_assets.definitions"]
     with _LOG.open("wb") as log:
         return subprocess.Popen(  # noqa: S603

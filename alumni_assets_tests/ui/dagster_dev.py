@@ -77,7 +77,7 @@ class DagsterDev:
         self.lake = folder / "lake"
         for name in ("dagster.yaml", "workspace.yaml"):
             copyfile(PROJECT / name, folder / name)
-        self._port = _free_port()
+        self._port = free_port()
         self._processes: list[psutil.Process] = []
 
     @property
@@ -215,7 +215,8 @@ class DagsterDev:
         return answer["data"]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
