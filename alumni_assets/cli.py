@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from alumni_assets.one_pass import OnePass
 
 
+# What `--json` says of an upload; the table for people has its open rows besides.
+_LINE = ("upload", "status", "rows", "valid", "invalid", "reason")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Take in alumni surveys, approve them, and keep the tables and answers up to date.
@@ -242,7 +246,8 @@ def _finish(report: dict[str, Any], as_json: bool) -> None:
 
 def _print_report(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        shown = {name: report[name] for name in ("uploads", "alumni", "published")}
+        uploads = [{name: row[name] for name in _LINE} for row in report["uploads"]]
+        shown = {"uploads": uploads, "alumni": report["alumni"], "published": report["published"]}
         click.echo(json.dumps(shown, ensure_ascii=False))
     else:
         _print_table(report["uploads"])
@@ -283,8 +288,9 @@ def _print_table(uploads: Sequence[dict[str, Any]]) -> None:
         return
     # Ids are there to be copied: a long one goes on in the next line instead of ending in dots.
     folded = [Column(name, overflow="fold") for name in ("upload", "reason")]
-    table = Table(folded[0], "status", "rows", "valid", "invalid", folded[1], box=box.SIMPLE)
+    counts = ("rows", "valid", "invalid", "open")
+    table = Table(folded[0], "status", *counts, folded[1], box=box.SIMPLE)
     for row in uploads:
-        numbers = ["" if row[name] is None else f"{row[name]:,}" for name in ("rows", "valid", "invalid")]
+        numbers = ["" if row[name] is None else f"{row[name]:,}" for name in counts]
         table.add_row(Text(row["upload"]), row["status"], *numbers, Text(row["reason"] or ""))
     Console().print(table)

@@ -244,10 +244,18 @@ class OnePass(AbstractContextManager["OnePass"]):
                 self._instance.end_watch_event_logs(run_id, show)
 
     def _report(self, before: Facts | None, facts: Facts, named: Collection[str] = ()) -> dict[str, Any]:
+        """What is to be said after a pass: of every upload, or of those that it changed and those that are named.
+
+        An upload of which only fewer rows are open was not touched itself.
+        """
         rows = _rows(facts)
         if before is not None:
             earlier = _rows(before)
-            rows = {upload: row for upload, row in rows.items() if earlier.get(upload) != row or upload in named}
+            rows = {
+                upload: row
+                for upload, row in rows.items()
+                if upload in named or {**earlier.get(upload, {}), "open": None} != {**row, "open": None}
+            }
         return {
             "uploads": [*rows.values(), *self._failed(facts)],
             "alumni": self._alumni(),
@@ -289,7 +297,9 @@ def _row(facts: Facts, standing: Standing, quarantine: Quarantine) -> dict[str, 
     reason = reason_of(facts, standing, quarantine)
     if ingested is None:
         return _line(standing.upload, status, reason="It was seen, but its run did not finish; run again.")
-    return _line(standing.upload, status, ingested.rows, ingested.valid, ingested.invalid, reason)
+    found = quarantine.of(standing.upload)
+    still_open = found.open if found else None
+    return _line(standing.upload, status, ingested.rows, ingested.valid, ingested.invalid, reason, still_open)
 
 
 def _line(
@@ -299,6 +309,7 @@ def _line(
     valid: int | None = None,
     invalid: int | None = None,
     reason: str | None = None,
+    still_open: int | None = None,
 ) -> dict[str, Any]:
     return {
         "upload": upload.encode("utf-8", "backslashreplace").decode(),
@@ -307,6 +318,7 @@ def _line(
         "valid": valid,
         "invalid": invalid,
         "reason": reason,
+        "open": still_open,
     }
 
 

@@ -135,6 +135,15 @@ def test_rows_are_waived_and_the_tables_renewed_at_once(alumni: Alumni, pipeline
     assert_accounted(pipeline)
 
 
+def test_the_table_for_people_has_the_rows_that_are_open(alumni: Alumni, upload: str) -> None:
+    def shown(*arguments: str) -> list[str]:
+        (line,) = [line for line in alumni(*arguments).out.splitlines() if "transformed" in line]
+        return line.split()[2:6]
+
+    assert shown("status") == ["10", "8", "2", "2"]
+    assert shown("waive", upload, "9", "--reason", "left") == ["10", "8", "2", "1"]
+
+
 def test_an_upload_with_too_many_open_rows_is_approved_by_the_pass_after_they_are_waived(
     alumni: Alumni, pipeline: Pipeline
 ) -> None:
