@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
+from alumni_assets.power_bi import data_source_file
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 from alumni_assets.resources.warehouse import WarehouseResource, WarehouseWriter
 from alumni_assets.warehouse.dictionary import data_dictionary
@@ -28,6 +29,7 @@ from alumni_assets.warehouse.tables import (
 FOLDER = "published/"
 DATABASE_KEY = f"{FOLDER}alumni.duckdb"
 DICTIONARY_KEY = f"{FOLDER}data_dictionary.md"
+DATA_SOURCE_KEY = f"{FOLDER}alumni.pbids"
 
 # The table whose Parquet file is written last: when it bears a number, that publication is complete.
 _SEAL = "publication"
@@ -68,6 +70,7 @@ def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) ->
                 _publish_table(connection, lake, table, generation)
         _publish_database(writer, lake)
         lake.put_bytes(DICTIONARY_KEY, data_dictionary(generation, utc).encode())
+        lake.put_bytes(DATA_SOURCE_KEY, data_source_file(lake.url(FOLDER)).encode())
         with writer.transaction() as connection:
             _publish_table(connection, lake, _SEAL, generation)
             mark_all_published(connection)
@@ -79,7 +82,7 @@ def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
     if describe_tables(connection):
         mark_changed(connection, _SEAL)
     present = {entry.key for entry in lake.list(FOLDER)}
-    if not {DATABASE_KEY, DICTIONARY_KEY} <= present:
+    if not {DATABASE_KEY, DICTIONARY_KEY, DATA_SOURCE_KEY} <= present:
         mark_changed(connection, _SEAL)
     missing = {name for name in TABLES if table_key(name) not in present}
     return unpublished_tables(connection) | missing
