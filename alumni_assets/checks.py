@@ -34,6 +34,7 @@ IDS_UNIQUE = "ids_unique"
 NEWEST_WINS = "newest_wins"
 EVERY_ALUMNUS_PRESENT = "every_alumnus_present"
 RECONCILES = "reconciles"
+LAST_IS_CURRENT = "last_is_current"
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,39 @@ def newest_wins(connection: "DuckDBPyConnection") -> Outcome:
         False,
         f"{differing:,} alumni do not have their newest submission. Delete the warehouse file; the next "
         "materialization of deduplicated_survey rebuilds it from the lake.",
+    )
+
+
+def last_is_current(connection: "DuckDBPyConnection") -> Outcome:
+    """Whether each alumnus' last period is their row in the deduplicated table, and periods follow on each other."""
+    alumni, current, differing, gaps = _one_row(
+        connection,
+        """
+        SELECT
+            (SELECT count(*) FROM alumni),
+            (SELECT count(*) FROM alumni_history WHERE is_current),
+            (
+                SELECT count(*) FROM alumni
+                ANTI JOIN alumni_history AS history
+                    ON history.employee_id = alumni.employee_id AND history.is_current
+                    AND history.upload = alumni.upload AND history.source_row = alumni.source_row
+            ),
+            (
+                SELECT count(*) FROM alumni_history AS history
+                ANTI JOIN alumni_history AS following
+                    ON following.employee_id = history.employee_id AND following.period = history.period + 1
+                    AND following.valid_from = history.valid_to
+                WHERE NOT history.is_current
+            )
+        """,
+    )
+    if alumni == current and differing == gaps == 0:
+        return Outcome(True, f"The last periods of {alumni:,} alumni are their rows in alumni.")
+    return Outcome(
+        False,
+        f"{differing:,} of {alumni:,} alumni have another row in alumni than in their last period, and {gaps:,} "
+        "periods end where none begins. Delete the warehouse file; the next materialization of deduplicated_survey "
+        "rebuilds it from the lake.",
     )
 
 

@@ -221,6 +221,23 @@ INVALID_COLUMNS: dict[str, str] = (
 )
 
 
+# Sections of the rules by which no row is judged or transformed.
+_JUDGES_NO_ROW = dict.fromkeys(
+    (
+        "checks",
+        "approval",
+        "uploads",
+        "notifications",
+        "answers",
+        "dashboard",
+        "public_edition",
+        "report_approval",
+        "report",
+    ),
+    True,
+)
+
+
 @dataclass(frozen=True)
 class Contract:
     """The columns together with the rules of one configuration file."""
@@ -230,8 +247,7 @@ class Contract:
     @property
     def hash(self) -> str:
         """16 hex digits that change whenever a row might be judged or transformed differently."""
-        others = dict.fromkeys(("checks", "approval", "uploads", "notifications"), True)
-        judged_by = self.rules.model_dump(mode="json", exclude={**others, "limits": {"attempts"}})
+        judged_by = self.rules.model_dump(mode="json", exclude={**_JUDGES_NO_ROW, "limits": {"attempts"}})
         text = json.dumps({"version": VERSION, "rules": judged_by}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

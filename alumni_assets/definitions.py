@@ -25,6 +25,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             transformation.transformed_survey_asset(settings.approver),
             archive.archive,
             tables.deduplicated_survey,
+            tables.alumni_history,
             *tables.ANSWER_ASSETS,
             tables.published_survey,
         ],

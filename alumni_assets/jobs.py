@@ -8,9 +8,10 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from alumni_assets import layout
 from alumni_assets.automation import RENEWS_BELOW_TAGS
-from alumni_assets.queries import ANSWERS
+from alumni_assets.queries import ANSWERS, SUPPLEMENTS
 
-_TABLES = AssetSelection.assets("deduplicated_survey", *ANSWERS, "published_survey")
+_TABLE_NAMES = ("deduplicated_survey", "alumni_history", *ANSWERS, *SUPPLEMENTS, "published_survey")
+_TABLES = AssetSelection.assets(*_TABLE_NAMES)
 
 TAKE_IN = define_asset_job(
     "take_in_uploads",
@@ -51,7 +52,7 @@ def makes_tables(run: DagsterRun) -> bool:
     if run.job_name in {APPROVE.name, RENEW.name}:
         return True
     names = {key.to_user_string() for key in run.asset_selection or ()}
-    return bool(names & {"deduplicated_survey", *ANSWERS, "published_survey"})
+    return bool(names & set(_TABLE_NAMES))
 
 
 def keys_of(run_config: Any) -> list[str]:

@@ -11,6 +11,8 @@ DEDUPLICATION = "deduplication"
 EXACT_DUPLICATES = "exact_duplicates"
 RETURNED_ROWS = "returned_rows"
 QUARANTINE = "quarantine"
+HISTORY = "alumni_history"
+TREND_PERIODS = "trend_periods"
 
 # The five questions of the survey; each query is named like the table of its answer.
 ANSWERS: tuple[str, ...] = (
@@ -20,6 +22,9 @@ ANSWERS: tuple[str, ...] = (
     "job_roles",
     "top_employees",
 )
+
+# What goes with them; tables too, each with a query of its name but for the verdicts, which are no SQL.
+SUPPLEMENTS: tuple[str, ...] = ("top_employees_cut", "answer_trends", "job_moves", "answer_verdicts")
 
 
 @cache

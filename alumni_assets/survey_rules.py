@@ -53,6 +53,16 @@ def _known_time_zone(name: str) -> str:
     return name
 
 
+def _known_language(name: str) -> str:
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        Locale.parse(name)
+    except (ValueError, UnknownLocaleError) as error:
+        raise ValueError(f"{name!r} is not a language; examples are en and fil_PH") from error
+    return name
+
+
 Words = Annotated[tuple[str, ...], AfterValidator(_unique_words)]
 NonEmptyWords = Annotated[Words, Field(min_length=1)]
 LetteredWords = Annotated[Words, AfterValidator(_lettered_words)]
@@ -144,6 +154,34 @@ class NotificationRules(_Section):
     open_invalid_rows: Annotated[Number, Field(ge=1)] = 1
 
 
+class AnswerRules(_Section):
+    """From how many alumni on a group is compared with others."""
+
+    compare_from: Annotated[Number, Field(ge=2)] = 10
+
+
+class DashboardRules(_Section):
+    """What the page for the university shows."""
+
+    title: Annotated[str, Field(min_length=1, max_length=80)] = "DMC Academy alumni survey"
+    mask_contacts: Annotated[bool, Field(strict=True)] = False
+    stale_after_days: Annotated[Number, Field(ge=1)] = 14
+
+
+class PublicEditionRules(_Section):
+    """How many alumni a group needs to be shown in the edition that leaves the university."""
+
+    min_count: Annotated[Number, Field(ge=2)] = 5
+    min_estimate: Annotated[Number, Field(ge=2)] = 10
+
+
+class ReportRules(_Section):
+    """When the weekly report is prepared, and in which language its dates are."""
+
+    schedule: str = "0 8 * * 1"
+    language: Annotated[str, AfterValidator(_known_language)] = "en"
+
+
 class SurveyRules(_Section):
     """Everything that `survey.yaml` says."""
 
@@ -159,6 +197,11 @@ class SurveyRules(_Section):
     limits: LimitRules
     uploads: UploadRules
     notifications: NotificationRules = NotificationRules()
+    answers: AnswerRules = AnswerRules()
+    dashboard: DashboardRules = DashboardRules()
+    public_edition: PublicEditionRules = PublicEditionRules()
+    report_approval: Literal["manual", "auto"] = "manual"
+    report: ReportRules = ReportRules()
 
 
 def load_rules(path: Path) -> SurveyRules:

@@ -1,4 +1,4 @@
-"""The tables below the approval: deduplicated_survey, the five answers, published_survey.
+"""The tables below the approval: deduplicated_survey, alumni_history, the answers and verdicts, published_survey.
 
 They have no partitions: each brings the warehouse in line with what the register says counts, touching only
 what changed. They follow by themselves once an upload is transformed; see `automation.py`.
@@ -25,13 +25,13 @@ from alumni_assets import automation, checks, presentation
 from alumni_assets.assets import common
 from alumni_assets.assets.set_aside import corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
-from alumni_assets.queries import ANSWERS
+from alumni_assets.queries import ANSWERS, SUPPLEMENTS
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
 from alumni_assets.survey.standing import standings
-from alumni_assets.warehouse.answers import refresh_answer
+from alumni_assets.warehouse.answers import refresh_answer, refresh_verdicts
 from alumni_assets.warehouse.merging import merge_uploads, replace_approvals, replace_uploads
 from alumni_assets.warehouse.tables import TABLES, Table, count_rows
 
@@ -116,25 +116,57 @@ def deduplicated_survey(
             "alumni_reconsidered": report.touched,
             "path": MetadataValue.path(str(warehouse.path)),
         },
-        check_results=[
-            AssetCheckResult(
-                passed=outcome.passed,
-                check_name=name,
-                description=outcome.description,
-                metadata=outcome.metadata,
-            )
-            for name, outcome in outcomes.items()
-        ],
+        check_results=[_check_result(name, outcome) for name, outcome in outcomes.items()],
+    )
+
+
+@asset(
+    deps=[AssetKey("deduplicated_survey")],
+    group_name=common.TABLES,
+    owners=common.OWNERS,
+    tags=common.TAGS,
+    kinds={"duckdb", "sql"},
+    code_version=common.CODE_VERSION,
+    metadata=_columns(TABLES["alumni_history"]),
+    automation_condition=automation.FOLLOWS_TABLES,
+    check_specs=[
+        AssetCheckSpec(
+            checks.LAST_IS_CURRENT,
+            asset="alumni_history",
+            description="Each alumnus' last period is their row in alumni, and the periods follow on each other.",
+        )
+    ],
+)
+def alumni_history(survey: SurveyResource, warehouse: WarehouseResource) -> MaterializeResult:
+    """One row per alumnus and period, from every submission: what they answered, from when until when.
+
+    Table `alumni_history`. Only the alumni of uploads that came or went are looked at anew.
+    """
+    from alumni_assets.warehouse.history import refresh_history  # imports Arrow
+
+    started = time.monotonic()
+    with warehouse.writing() as connection:
+        report = refresh_history(connection, survey.contract().rules.time_zone)
+        outcome = checks.last_is_current(connection)
+    return MaterializeResult(
+        metadata=presentation.speed(report.periods, time.monotonic() - started)
+        | {
+            "dagster/row_count": report.periods,
+            "alumni_reconsidered": report.reconsidered,
+            "path": str(warehouse.path),
+        },
+        check_results=[_check_result(checks.LAST_IS_CURRENT, outcome)],
     )
 
 
 def _answer_asset(name: str) -> AssetsDefinition:
     table = TABLES[name]
     names = [column.name for column in table.columns]
+    is_reconciled = name in ANSWERS
 
     @asset(
         name=name,
-        deps=[AssetKey("deduplicated_survey")],
+        deps=[AssetKey(above) for above in _ABOVE.get(name, ("deduplicated_survey",))],
         description=table.description,
         group_name=common.ANSWERS,
         owners=common.OWNERS,
@@ -145,14 +177,19 @@ def _answer_asset(name: str) -> AssetsDefinition:
         automation_condition=automation.FOLLOWS_TABLES,
         check_specs=[
             AssetCheckSpec(checks.RECONCILES, asset=name, description="The answer accounts for every alumnus.")
-        ],
+        ]
+        if is_reconciled
+        else [],
     )
-    def answer(warehouse: WarehouseResource) -> MaterializeResult:
+    def answer(survey: SurveyResource, warehouse: WarehouseResource) -> MaterializeResult:
         started = time.monotonic()
         with warehouse.writing() as connection:
-            changed = refresh_answer(connection, name)
+            if name == "answer_verdicts":
+                changed = refresh_verdicts(connection, survey.contract().rules.answers.compare_from)
+            else:
+                changed = refresh_answer(connection, name)
             rows = count_rows(connection, name)
-            outcome = checks.reconciles(connection, name)
+            outcomes = [checks.reconciles(connection, name)] if is_reconciled else []
             first = connection.execute(f"SELECT {table.column_list} FROM {name} LIMIT {_SHOWN_ROWS}").fetchall()
         return MaterializeResult(
             metadata=presentation.speed(rows, time.monotonic() - started)
@@ -162,24 +199,38 @@ def _answer_asset(name: str) -> AssetsDefinition:
                 if (shown := presentation.preview(dict(zip(names, row, strict=True)) for row in first))
                 else {}
             ),
-            check_results=[
-                AssetCheckResult(
-                    passed=outcome.passed,
-                    check_name=checks.RECONCILES,
-                    description=outcome.description,
-                    metadata=outcome.metadata,
-                )
-            ],
+            check_results=[_check_result(checks.RECONCILES, outcome) for outcome in outcomes],
         )
 
     return answer
 
 
-ANSWER_ASSETS = [_answer_asset(name) for name in ANSWERS]
+def _check_result(name: str, outcome: checks.Outcome) -> AssetCheckResult:
+    return AssetCheckResult(
+        passed=outcome.passed, check_name=name, description=outcome.description, metadata=outcome.metadata
+    )
+
+
+# What an answer is made from, where that is not the deduplicated table alone.
+_ABOVE = {
+    "top_employees_cut": ("top_employees",),
+    "job_moves": ("alumni_history",),
+    "answer_verdicts": (
+        "degree_performance",
+        "campus_excellence",
+        "department_employment",
+        "job_roles",
+        "top_employees_cut",
+    ),
+}
+ANSWER_ASSETS = [_answer_asset(name) for name in (*ANSWERS, *SUPPLEMENTS)]
+
+
+_PUBLISHED_FROM = ("raw_survey", "invalid_survey", "deduplicated_survey", "alumni_history")
 
 
 @asset(
-    deps=[AssetKey(name) for name in ("raw_survey", "invalid_survey", "deduplicated_survey", *ANSWERS)],
+    deps=[AssetKey(name) for name in (*_PUBLISHED_FROM, *ANSWERS, *SUPPLEMENTS)],
     group_name=common.PUBLICATION,
     owners=common.OWNERS,
     tags=common.TAGS,

@@ -251,22 +251,23 @@ def _insert_responses(connection: "DuckDBPyConnection", upload: str, parquet_of:
 def _deduplicate_touched(connection: "DuckDBPyConnection") -> int:
     """Decide anew on the alumni of `touched`, from all their responses; returns how many they are."""
     connection.execute("DELETE FROM alumni WHERE employee_id IN (SELECT employee_id FROM touched)")
-    with _responses_of_touched(connection):
+    with responses_of(connection, "touched"):
         connection.execute(f"INSERT INTO alumni {query(DEDUPLICATION)}")
+    connection.execute("INSERT INTO pipeline.stale_history FROM touched")
     return only_count(connection.execute("SELECT count(*) FROM touched"))
 
 
 @contextmanager
-def _responses_of_touched(connection: "DuckDBPyConnection") -> Iterator[None]:
-    """While this lasts, `survey_responses` means the responses of the touched alumni only.
+def responses_of(connection: "DuckDBPyConnection", chosen: str) -> Iterator[None]:
+    """While this lasts, `survey_responses` means the responses of the alumni in the table `chosen` only.
 
-    A temporary view hides the table of the same name, so the deduplication runs here as it stands.
+    A temporary view hides the table of the same name, so the portable SQL runs here as it stands.
     """
     connection.execute(
         f"""
         CREATE TEMP VIEW survey_responses AS
         SELECT * FROM {DATABASE}.main.survey_responses
-        WHERE employee_id IN (SELECT employee_id FROM touched)
+        WHERE employee_id IN (SELECT employee_id FROM {chosen})
         """
     )
     yield

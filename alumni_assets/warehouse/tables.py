@@ -73,6 +73,16 @@ _SURVEY_ROW = tuple(_survey_column(name) for name in contract.NAMES) + tuple(
     _lineage_column(name) for name in contract.LINEAGE
 )
 _MEAN_RATING = Column("mean_rating", "DOUBLE", "The average of their performance ratings, in full precision.")
+_SD_RATING = Column("sd_rating", "DOUBLE", "The sample standard deviation of their ratings; null for one alumnus.")
+_MEAN_BOUNDS = (
+    Column("mean_low", "DOUBLE", "Lower end of the mean's 95 % interval (Student's t); null where there is none."),
+    Column("mean_high", "DOUBLE", "Its upper end."),
+)
+_SHARE_BOUNDS = (
+    Column("share_low", "DOUBLE", "Lower end of the share's 95 % interval (Wilson)."),
+    Column("share_high", "DOUBLE", "Its upper end."),
+)
+_ALUMNI_SHARE = Column("alumni_share", "DOUBLE", "The same as a share of all alumni: 0 to 1.")
 
 TABLES: Mapping[str, Table] = {
     table.name: table
@@ -174,6 +184,8 @@ TABLES: Mapping[str, Table] = {
                 _survey_column("college_degree"),
                 _counted("alumni", "How many alumni hold the degree."),
                 _MEAN_RATING,
+                _SD_RATING,
+                *_MEAN_BOUNDS,
             ),
         ),
         Table(
@@ -184,6 +196,7 @@ TABLES: Mapping[str, Table] = {
                 _counted("alumni", "How many alumni graduated from the campus."),
                 _counted("excellent", "How many of them are rated 5."),
                 Column("excellent_share", "DOUBLE", "excellent divided by alumni: 0 to 1."),
+                *_SHARE_BOUNDS,
             ),
         ),
         Table(
@@ -192,13 +205,22 @@ TABLES: Mapping[str, Table] = {
             (
                 _survey_column("department"),
                 _counted("alumni", "How many alumni work in the department."),
+                _ALUMNI_SHARE,
                 _MEAN_RATING,
+                _SD_RATING,
+                *_SHARE_BOUNDS,
+                *_MEAN_BOUNDS,
             ),
         ),
         Table(
             "job_roles",
             "What are the top job roles? Most alumni first.",
-            (_survey_column("job_role"), _counted("alumni", "How many alumni have the role.")),
+            (
+                _survey_column("job_role"),
+                _counted("alumni", "How many alumni have the role."),
+                _ALUMNI_SHARE,
+                *_SHARE_BOUNDS,
+            ),
         ),
         Table(
             "top_employees",
@@ -222,6 +244,106 @@ TABLES: Mapping[str, Table] = {
             ),
         ),
         Table(
+            "top_employees_cut",
+            "Where the list of each department's top 100 employees ends, and whether that is inside a tie.",
+            (
+                _survey_column("department"),
+                _counted("alumni", "How many alumni work in the department."),
+                _counted("listed", "How many of them are in top_employees: at most 100."),
+                Column("last_rating", "TINYINT", "The rating of the last one on the list."),
+                _counted("listed_at_last", "How many with that rating are on the list."),
+                _counted(
+                    "alumni_at_last",
+                    "How many with that rating work in the department; more than listed_at_last where the list is "
+                    "cut inside a tie.",
+                ),
+                _counted("excellent", "How many of the department's alumni are rated 5."),
+                Column("excellent_share", "DOUBLE", "excellent divided by alumni: 0 to 1."),
+                *_SHARE_BOUNDS,
+            ),
+        ),
+        Table(
+            "answer_verdicts",
+            "Which differences between groups are clear, and which may be chance: a row for each question as a whole, "
+            "then one for each of its groups.",
+            (
+                Column("question", "VARCHAR", "The table of the answer."),
+                Column("measure", "VARCHAR", "What is compared: a column of that table."),
+                Column("group_name", "VARCHAR", "The group; null for the question as a whole."),
+                _counted("alumni", "How many alumni the group, or all groups that are compared, have."),
+                Column("estimate", "DOUBLE", "The measure of the group, or of all groups that are compared."),
+                Column("low", "DOUBLE", "Lower end of its 95 % interval; null where there is none."),
+                Column("high", "DOUBLE", "Its upper end."),
+                Column("rest_estimate", "DOUBLE", "The measure of all other groups that are compared."),
+                Column("test", "VARCHAR", "The test; null where none was made."),
+                Column("statistic", "DOUBLE", "Its statistic."),
+                Column("p_value", "DOUBLE", "Its p value before any correction."),
+                Column(
+                    "p_adjusted",
+                    "DOUBLE",
+                    "After Holm's correction: of a question over the questions, of a group over its question's groups.",
+                ),
+                Column(
+                    "verdict",
+                    "VARCHAR",
+                    "higher, lower, groups_differ, ahead, no_clear_difference, too_few or not_compared: see "
+                    "docs/statistics.md.",
+                ),
+                Column("in_words", "VARCHAR", "The verdict as a sentence; null for a group."),
+            ),
+        ),
+        Table(
+            "answer_trends",
+            "The answers by month of submission, or by batch where a response has no submission date; "
+            "the newest 24 periods, and none where there is only one.",
+            (
+                Column("kind", "VARCHAR", "month or batch."),
+                Column("period", "VARCHAR", "The month as YYYY-MM, or the batch's upload."),
+                Column("begins", "TIMESTAMP", "The first of the month, or when the batch was received, in UTC."),
+                Column(
+                    "dimension",
+                    "VARCHAR",
+                    "college_degree, dmc_campus, department or job_role: what the group is of; overall for all alumni.",
+                ),
+                Column("group_name", "VARCHAR", "The group; null for all alumni."),
+                _counted("alumni", "How many alumni answered in the period; each counts once, with the newest answer."),
+                _counted("excellent", "How many of them were rated 5."),
+                _MEAN_RATING,
+                _SD_RATING,
+                *_MEAN_BOUNDS,
+                *_SHARE_BOUNDS,
+            ),
+        ),
+        Table(
+            "alumni_history",
+            "One row for each alumnus and period: what they answered, and from when until when.",
+            (
+                _survey_column("employee_id"),
+                _counted("period", "The alumnus' periods are numbered from 1."),
+                Column(
+                    "valid_from",
+                    "TIMESTAMP",
+                    "When it was submitted first, in the survey's time zone; when it was received, if it has no date.",
+                ),
+                Column("valid_to", "TIMESTAMP", "When the next period begins; null for the last one."),
+                Column("is_current", "BOOLEAN", "Whether it is the last one, which is the row in alumni."),
+                *(_survey_column(name) for name in contract.NAMES if name not in {"employee_id", "submission_date"}),
+                _counted("submissions", "How many submissions in a row said this."),
+                *(_lineage_column(name) for name in ("upload", "source_row", "corrected_by")),
+            ),
+        ),
+        Table(
+            "job_moves",
+            "How many alumni changed their job role or department, from what to what. Most frequent first.",
+            (
+                Column("kind", "VARCHAR", "What changed: job_role or department."),
+                Column("moved_from", "VARCHAR", "What it was before."),
+                Column("moved_to", "VARCHAR", "What it was after."),
+                _counted("moves", "How often this change was made."),
+                _counted("alumni", "How many alumni made it."),
+            ),
+        ),
+        Table(
             "publication",
             "Which publication this is: one row.",
             (
@@ -236,7 +358,8 @@ _BOOKKEEPING = """
 CREATE SCHEMA pipeline;
 CREATE TABLE pipeline.merged_uploads (upload VARCHAR, version VARCHAR);
 CREATE TABLE pipeline.quarantined_uploads (upload VARCHAR, version VARCHAR, is_told BOOLEAN);
-CREATE TABLE pipeline.unpublished (table_name VARCHAR)
+CREATE TABLE pipeline.unpublished (table_name VARCHAR);
+CREATE TABLE pipeline.stale_history (employee_id BIGINT)
 """
 
 

@@ -31,7 +31,7 @@ from alumni_assets.survey_rules import DEFAULT_RULES
 REAL_FILE = Path(__file__).parents[3] / "shared" / "data" / "dmc_alumni_survey_raw.csv"
 APPROVER = "Ana Reyes"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_WITHOUT_ORDER = {"alumni", "survey_responses", "quarantine"}
+_WITHOUT_ORDER = {"alumni", "survey_responses", "quarantine", "alumni_history"}
 _TAKEN_IN = ("raw_survey", "validated_survey", "invalid_survey")
 # The assets that are made together with an asset, and the op that makes them.
 _MADE_BY = {

@@ -22,7 +22,7 @@ HOLDER = """
 import sys
 from alumni_assets.resources.warehouse import WarehouseResource
 with WarehouseResource(home=sys.argv[1]).writing() as connection:
-    connection.execute("INSERT INTO job_roles VALUES ('Held', 1)")
+    connection.execute("INSERT INTO job_roles (job_role, alumni) VALUES ('Held', 1)")
     print("mine", flush=True)
     sys.stdin.readline()
 """
@@ -56,7 +56,7 @@ def running(program: str, argument: str) -> Iterator[subprocess.Popen[str]]:
 
 def insert_role(warehouse: WarehouseResource, role: str) -> None:
     with warehouse.writing() as connection:
-        connection.execute("INSERT INTO job_roles VALUES ($1, 1)", [role])
+        connection.execute("INSERT INTO job_roles (job_role, alumni) VALUES ($1, 1)", [role])
 
 
 def roles(warehouse: WarehouseResource) -> list[str]:
@@ -94,7 +94,7 @@ def test_an_error_in_sql_that_the_caller_passes_over_is_not_lost(warehouse: Ware
 
     def pass_over_an_error() -> None:
         with warehouse.writing() as connection:
-            connection.execute("INSERT INTO job_roles VALUES ('Teacher', 1)")
+            connection.execute("INSERT INTO job_roles (job_role, alumni) VALUES ('Teacher', 1)")
             with pytest.raises(duckdb.InvalidInputException):
                 connection.execute("SELECT error('wrong')")
 
@@ -173,7 +173,9 @@ def test_a_damaged_file_may_be_deleted(warehouse: WarehouseResource, damage: str
 
 def test_damage_that_shows_only_when_rows_are_read_is_told_as_well(warehouse: WarehouseResource) -> None:
     with warehouse.writing() as connection:
-        connection.execute("INSERT INTO job_roles SELECT 'role ' || hash(i), i FROM range(200000) AS r(i)")
+        connection.execute(
+            "INSERT INTO job_roles (job_role, alumni) SELECT 'role ' || hash(i), i FROM range(200000) AS r(i)"
+        )
     content = bytearray(warehouse.path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 300_000] = b"?" * 300_000
