@@ -149,6 +149,25 @@ def notify(test: bool) -> None:
 
 
 @cli.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="Where to serve it (default: ALUMNI_DASHBOARD_PORT, or 8300)."
+)
+def dashboard(port: int | None) -> None:
+    """Serve the dashboard on this machine; an open page renews itself. Ctrl+C ends it."""
+    from alumni_assets.dashboard.serving import serve
+    from alumni_assets.resources.lake import LakeResource
+    from alumni_assets.settings import load_settings, prepare_lake
+
+    settings = load_settings()
+    prepare_lake(settings)
+    serve(
+        LakeResource(location=settings.lake).lake(),
+        settings.dashboard_port if port is None else port,
+        lambda address: click.echo(f"The dashboard is at {address}"),
+    )
+
+
+@cli.command()
 @click.option("--rows", type=click.IntRange(min=0), required=True, help="How many rows.")
 @click.option(
     "--dirty", type=click.FloatRange(0, 1), default=0.0, metavar="SHARE", help="Share of invalid rows, 0 to 1."

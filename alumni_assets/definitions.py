@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from alumni_assets import automation, jobs, schedules, sensors
-from alumni_assets.assets import archive, intake, sheet, tables, transformation
+from alumni_assets.assets import archive, dashboard, intake, sheet, tables, transformation
 from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
@@ -28,6 +28,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             tables.alumni_history,
             *tables.ANSWER_ASSETS,
             tables.published_survey,
+            dashboard.alumni_dashboard_asset(settings.dashboard_url),
         ],
         jobs=[jobs.TAKE_IN, jobs.APPROVE, jobs.RENEW, jobs.EXPORT_SHEET],
         schedules=[schedules.export_sheet_schedule(settings.sheet, rules.time_zone)],

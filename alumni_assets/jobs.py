@@ -11,7 +11,7 @@ from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.queries import ANSWERS, SUPPLEMENTS
 
 _TABLE_NAMES = ("deduplicated_survey", "alumni_history", *ANSWERS, *SUPPLEMENTS, "published_survey")
-_TABLES = AssetSelection.assets(*_TABLE_NAMES)
+_TABLES = AssetSelection.assets(*_TABLE_NAMES, "alumni_dashboard")
 
 TAKE_IN = define_asset_job(
     "take_in_uploads",

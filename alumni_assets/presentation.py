@@ -1,6 +1,6 @@
 """What people see of an upload in Dagster: metadata, with personal data masked.
 
-Values from uploads go into tables and plain text only, never into Markdown or links, so that nothing
+Values from uploads go into tables and plain text, and into Markdown only through `markdown_list`, so that nothing
 that a cell says is rendered.
 """
 
@@ -58,6 +58,11 @@ def preview(rows: Iterable[Mapping[str, object]]) -> MetadataValue | None:
         TableRecord({name: _previewed(name, value) for name, value in row.items() if name != "upload"}) for row in rows
     ]
     return MetadataValue.table(records) if records else None
+
+
+def markdown_list(items: Iterable[tuple[str, str]]) -> str:
+    """Titles and sentences as a list in Markdown; whatever they say, it is shown as text."""
+    return "\n".join(f"- **{_markdown_text(title)}** {_markdown_text(sentence)}" for title, sentence in items)
 
 
 def reason_counts(reasons: Mapping[tuple[str, str], int]) -> MetadataValue:
@@ -139,6 +144,11 @@ def origin(seen: Seen) -> dict[str, Any]:
         "sha256": MetadataValue.text(seen.sha256),
         "received_at": MetadataValue.text(f"{seen.received_at:%Y-%m-%d %H:%M:%S} UTC"),
     }
+
+
+def _markdown_text(text: str) -> str:
+    """Text of which Markdown and HTML take nothing for their own."""
+    return re.sub(r"[^\w\s]", lambda found: f"&#{ord(found[0])};", " ".join(text.split())).replace("_", "&#95;")
 
 
 def _previewed(name: str, value: object) -> str | int:

@@ -21,7 +21,8 @@ class Settings:
     `lake` is a folder or `s3://bucket/prefix`; `home` holds the warehouse and Dagster's instance;
     `dagster_home` wins for the instance where it is set; `approver` is the default of `approved_by`;
     `rules` is the survey's configuration file; `notifier` says how people are told what happened; `sheet`
-    is the Google Sheet behind the survey's form, if there is one; the intervals are in seconds.
+    is the Google Sheet behind the survey's form, if there is one; `dashboard_port` is that on which this machine serves
+    the page; the intervals are in seconds.
     """
 
     lake: str
@@ -34,6 +35,12 @@ class Settings:
     warehouse_memory: str
     notifier: NotifierSettings
     sheet: SheetSettings | None
+    dashboard_port: int
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where `alumni dashboard` serves the page."""
+        return f"http://127.0.0.1:{self.dashboard_port}/"
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -55,6 +62,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
         notifier=_notifier(environment),
         sheet=_sheet(environment),
+        dashboard_port=_port("ALUMNI_DASHBOARD_PORT", value("ALUMNI_DASHBOARD_PORT", "8300")),
     )
 
 
@@ -75,6 +83,12 @@ def _sheet(environment: Mapping[str, str]) -> SheetSettings | None:
 def _seconds(name: str, text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 86_400:
         raise SettingsError(f"{name} is {text!r}; it takes a whole number of seconds from 1 to 86400.")
+    return int(text)
+
+
+def _port(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 65_535:
+        raise SettingsError(f"{name} is {text!r}; it takes a port from 1 to 65535.")
     return int(text)
 
 

@@ -45,11 +45,13 @@ class Pipeline:
     """The pipeline in a folder.
 
     Uploads are named by their key under raw/ where a person would (`put`, `take_in`), and by their id
-    (`upload_of`) once they are taken in.
+    (`upload_of`) once they are taken in. The page, which takes a second each time, is made on request only
+    (`makes_page`).
     """
 
     def __init__(self, folder: Path, rules: Path = DEFAULT_RULES, instance: dg.DagsterInstance | None = None) -> None:
         self.folder = folder
+        self.makes_page = False
         self.root = folder / "lake"
         self.home = folder / "home"
         self.raw = self.root / "raw"
@@ -231,7 +233,12 @@ class Pipeline:
         return self._jobs[assets]
 
     def _execute(self, job: str, config: Mapping[str, Any], **more: Any) -> dg.ExecuteInProcessResult:
-        return self.defs.resolve_job_def(job).execute_in_process(
+        definition = self.defs.resolve_job_def(job)
+        if not self.makes_page:
+            definition = definition.get_subset(
+                asset_selection=definition.asset_layer.selected_asset_keys - {dg.AssetKey("alumni_dashboard")}
+            )
+        return definition.execute_in_process(
             instance=self.instance, run_config={**config, **QUIET}, raise_on_error=False, **more
         )
 

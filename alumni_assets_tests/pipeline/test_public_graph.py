@@ -48,6 +48,7 @@ DEPENDENCIES: dict[str, set[str]] = {
         "job_moves",
         "answer_verdicts",
     },
+    "alumni_dashboard": {"published_survey"},
 }
 BY_UPLOAD = {"raw_survey", "validated_survey", "invalid_survey", "transformed_survey", "archived_survey"}
 # Whether each check keeps what follows from being made.

@@ -1,0 +1,141 @@
+"""`alumni dashboard`: the page on this machine, for its own browser only, and renewed while it is open."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import requests
+from playwright.sync_api import Browser, expect
+
+from alumni_assets_tests.pipeline.answers import answers, csv_bytes
+from alumni_assets_tests.pipeline.conftest import Pipeline
+
+from .conftest import made
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+_COMMAND = "from alumni_assets.cli import main; main()"
+
+
+class Served:
+    """The command at work on a pipeline's lake."""
+
+    def __init__(self, pipeline: Pipeline, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND, "dashboard", *(options or ("--port", "0"))],
+            env=os.environ | pipeline.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the page is, as the command says."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().split()[-1]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+@pytest.fixture
+def served(pipeline: Pipeline) -> Iterator[tuple[Pipeline, str]]:
+    made(pipeline, "a.csv", csv_bytes(answers(1, 3)))
+    server = Served(pipeline)
+    yield pipeline, server.address
+    server.stop()
+
+
+def get(address: str, **headers: str) -> requests.Response:
+    for _ in range(100):
+        try:
+            return requests.get(address, headers=headers, timeout=10)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    return requests.get(address, headers=headers, timeout=10)
+
+
+def test_the_page_is_served_as_it_is_in_the_lake(served: tuple[Pipeline, str]) -> None:
+    pipeline, address = served
+    answer = get(address)
+    assert answer.content == (pipeline.root / "published" / "dashboard.html").read_bytes()
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert requests.head(address, timeout=10).headers["ETag"] == answer.headers["ETag"]
+    made(pipeline, "b.csv", csv_bytes(answers(10, 2)))
+    renewed = get(address)
+    assert (renewed.headers["ETag"].partition("-")[0], renewed.headers["ETag"]) != (
+        answer.headers["ETag"].partition("-")[0],
+        answer.headers["ETag"],
+    )
+
+
+def test_who_comes_by_another_name_is_refused(served: tuple[Pipeline, str]) -> None:
+    _, address = served
+    assert get(address).status_code == 200
+    assert get(address, Host="evil.example").status_code == 400
+    assert requests.get(f"{address}../../etc/passwd", timeout=10).status_code == 404
+    assert requests.post(address, timeout=10).status_code == 405
+
+
+def test_it_listens_on_this_machine_only(pipeline: Pipeline) -> None:
+    server = Served(pipeline)
+    try:
+        address = server.address
+        get(address)
+        listening = [one.laddr for one in psutil.Process(server.process.pid).net_connections() if one.status == "LISTEN"]
+        assert [f"http://{one.ip}:{one.port}/" for one in listening] == [address]
+        assert listening[0].ip == "127.0.0.1"
+    finally:
+        server.stop()
+
+
+def test_without_a_page_it_says_so_and_shows_it_once_it_is_made(pipeline: Pipeline) -> None:
+    server = Served(pipeline)
+    try:
+        address = server.address
+        answer = get(address)
+        assert (answer.status_code, "There is no page yet" in answer.text) == (404, True)
+        made(pipeline, "a.csv", csv_bytes(answers(1, 3)))
+        assert get(address).status_code == 200
+    finally:
+        server.stop()
+
+
+def test_a_port_that_is_taken_is_named(pipeline: Pipeline) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        server = Served(pipeline, "--port", str(port))
+        said, _ = server.process.communicate(timeout=60)
+    assert server.process.returncode == 1
+    assert said.strip() == (
+        f"Error: Port {port} of this machine is taken, or may not be used. Choose another one: --port 8301."
+    )
+
+
+@pytest.mark.browser
+def test_an_open_page_renews_itself_and_keeps_what_was_searched_for(
+    served: tuple[Pipeline, str], chromium: Browser
+) -> None:
+    pipeline, address = served
+    get(address)
+    page = chromium.new_page()
+    try:
+        page.goto(address)
+        page.fill("#search", "quintosl")
+        expect(page.locator("#found")).to_have_text("0 of 3 shown")
+        made(pipeline, "b.csv", csv_bytes(answers(10, 2)))
+        expect(page.locator("#found")).to_have_text("1 of 5 shown", timeout=30_000)
+        expect(page.locator("#search")).to_have_value("quintosl")
+    finally:
+        page.close()
