@@ -44,8 +44,8 @@ Dagster runs. Open
 4. Correct rows: copy the correction file that the check in step 2 names, mend its coloured cells in Excel or
    LibreOffice, and put the copy into {raw} under any name. Within seconds the check counts
    fewer rows, and the copy waits for approval: transformed_survey > Checks > nothing_waits.
-5. The tables, the five answers and published_survey follow by themselves. Look at the answer in the metadata of
-   degree_performance, or open {published}.
+5. The tables, the five answers and the dashboard follow by themselves. Open the dashboard in your browser:
+   {dashboard}
 
 Put your own survey files into {raw} while this runs.
 Ctrl+C stops it; `make demo` goes on where it was.
@@ -147,7 +147,7 @@ def _welcome(port: int, approver: str) -> str:
     return _WELCOME.format(
         graph=f"http://127.0.0.1:{port}/asset-groups?expanded={expanded}",
         approver=approver,
-        published=_LAKE / "published" / "alumni.duckdb",
+        dashboard=_LAKE / "published" / "dashboard.html",
         raw=_LAKE / "raw",
     )
 

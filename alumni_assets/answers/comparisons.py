@@ -29,7 +29,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Test:
+class Evidence:
     """What a test says. Before any correction `p_adjusted` is the same as `p_value`."""
 
     name: str
@@ -51,7 +51,7 @@ class Member:
     n: int
     estimate: float
     rest_estimate: float
-    test: Test
+    test: Evidence
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Comparison:
     n: int
     estimate: float | None
     members: tuple[Member, ...]
-    test: Test | None
+    test: Evidence | None
 
 
 def compare_means(groups: Iterable[Group], least: int) -> Comparison:
@@ -108,7 +108,7 @@ def compare_shares(groups: Iterable[Group], least: int) -> Comparison:
     return Comparison(total, share, members, _test(CHI_SQUARED, omnibus.statistic, omnibus.pvalue))
 
 
-def lead(first: int, second: int) -> Test:
+def lead(first: int, second: int) -> Evidence:
     """Whether the most frequent of several groups is ahead of the second by more than chance.
 
     A two-sided exact binomial test of the two counts against equal odds; it stays valid although the two are chosen
@@ -118,7 +118,7 @@ def lead(first: int, second: int) -> Test:
     return _test(BINOMIAL, result.statistic, result.pvalue)
 
 
-def corrected(tests: Mapping[str, Test]) -> dict[str, Test]:
+def corrected(tests: Mapping[str, Evidence]) -> dict[str, Evidence]:
     """These tests with Holm's correction over all of them.
 
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
@@ -131,7 +131,7 @@ def corrected(tests: Mapping[str, Test]) -> dict[str, Test]:
     stepped = np.maximum.accumulate(np.arange(len(order), 0, -1) * p_values[order]).clip(max=1)
     adjusted = dict(zip(order.tolist(), stepped.tolist(), strict=True))
     return {
-        name: Test(test.name, test.statistic, test.p_value, adjusted[place])
+        name: Evidence(test.name, test.statistic, test.p_value, adjusted[place])
         for place, (name, test) in enumerate(tests.items())
     }
 
@@ -169,5 +169,5 @@ def _members(
     )
 
 
-def _test(name: str, statistic: float, p_value: float) -> Test:
-    return Test(name, float(statistic), float(p_value), float(p_value))
+def _test(name: str, statistic: float, p_value: float) -> Evidence:
+    return Evidence(name, float(statistic), float(p_value), float(p_value))

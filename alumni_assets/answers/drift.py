@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from alumni_assets.answers.comparisons import CHI_SQUARED, WELCH_T, Test, corrected
+from alumni_assets.answers.comparisons import CHI_SQUARED, WELCH_T, Evidence, corrected
 from alumni_assets.answers.figures import Batch, Drift
 from alumni_assets.answers.verdicts import percent
 
@@ -48,7 +48,7 @@ def newest_against_earlier(batches: Sequence[Batch], counted: Mapping[str, Count
     return tuple(_drift(name, *shown[name], tests.get(name)) for name in shown)
 
 
-def _drift(measure: str, newest: str, earlier: str, test: Test | None) -> Drift:
+def _drift(measure: str, newest: str, earlier: str, test: Evidence | None) -> Drift:
     return Drift(
         measure=measure,
         newest=newest,
@@ -59,7 +59,7 @@ def _drift(measure: str, newest: str, earlier: str, test: Test | None) -> Drift:
     )
 
 
-def _mix(counted: Counted) -> Test | None:
+def _mix(counted: Counted) -> Evidence | None:
     """Chi-squared over the values that are frequent enough, the rare ones taken together; None where that fails."""
     table = np.array([list(pair) for pair in counted.values()], dtype=float).reshape(-1, 2)
     if not table.sum(axis=0).all():
@@ -71,16 +71,16 @@ def _mix(counted: Counted) -> Test | None:
     if len(table) < 2 or stats.contingency.expected_freq(table).min() < _LEAST_EXPECTED:
         return None
     result = stats.chi2_contingency(table, correction=False)
-    return Test(CHI_SQUARED, float(result.statistic), float(result.pvalue), float(result.pvalue))
+    return Evidence(CHI_SQUARED, float(result.statistic), float(result.pvalue), float(result.pvalue))
 
 
-def _means(ratings: Counted) -> Test | None:
+def _means(ratings: Counted) -> Evidence | None:
     sides = [_moments(ratings, place) for place in (0, 1)]
     if any(n < 2 or sd == 0 for n, _, sd in sides):
         return None
     (n, mean, sd), (other_n, other_mean, other_sd) = sides
     result = stats.ttest_ind_from_stats(mean, sd, n, other_mean, other_sd, other_n, equal_var=False)
-    return Test(WELCH_T, float(result.statistic), float(result.pvalue), float(result.pvalue))
+    return Evidence(WELCH_T, float(result.statistic), float(result.pvalue), float(result.pvalue))
 
 
 def _moments(ratings: Counted, place: int) -> tuple[int, float, float]:

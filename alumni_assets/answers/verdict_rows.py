@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from alumni_assets.answers.comparisons import Comparison, Test
+from alumni_assets.answers.comparisons import Comparison, Evidence
 from alumni_assets.answers.figures import Answer, Cut, Question, Row
 from alumni_assets.answers.verdicts import Verdict, judge, on_top_employees
 
@@ -99,7 +99,7 @@ def _estimates(row: Row) -> dict[str, Any]:
     return {"estimate": row.share, "low": row.share_low, "high": row.share_high}
 
 
-def _tested(test: Test | None) -> dict[str, Any]:
+def _tested(test: Evidence | None) -> dict[str, Any]:
     if test is None:
         return {}
     return {
@@ -110,5 +110,5 @@ def _tested(test: Test | None) -> dict[str, Any]:
     }
 
 
-def _ahead(test: Test | None) -> str:
+def _ahead(test: Evidence | None) -> str:
     return "too_few" if test is None else "ahead" if test.is_clear else "no_clear_difference"

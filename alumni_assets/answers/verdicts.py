@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 from alumni_assets.answers.comparisons import (
     Comparison,
+    Evidence,
     Group,
     Member,
-    Test,
     compare_means,
     compare_shares,
     corrected,
@@ -41,7 +41,7 @@ class Verdict(NamedTuple):
     headline: str
     grounds: str
     comparison: Comparison | None
-    lead: Test | None
+    lead: Evidence | None
 
     @property
     def code(self) -> str:
@@ -138,7 +138,7 @@ def _on_roles(answer: Answer) -> Verdict:
     return Verdict(frequent, ahead, None, test)
 
 
-def _most_frequent(answer: Answer, what: str) -> tuple[str, str, Test | None]:
+def _most_frequent(answer: Answer, what: str) -> tuple[str, str, Evidence | None]:
     """Who comes first by number, whether the lead is clear, and the test of that."""
     counts = sorted(
         ((row.alumni, row.name) for row in answer.rows if row.alumni is not None), key=lambda c: (-c[0], c[1])
@@ -155,7 +155,7 @@ def _most_frequent(answer: Answer, what: str) -> tuple[str, str, Test | None]:
     if test.is_clear:
         return (
             f"{name} {what} ({_number(first)}{of_all}), clearly ahead of {runner_up} ({_number(second)})",
-            f"Its lead is more than chance would give ({_evidence(test)}).",
+            f"Its lead is more than chance alone would give ({_evidence(test)}).",
             test,
         )
     return (
@@ -209,14 +209,14 @@ def _apart(
     if found.test is None:
         return f"{sentence} The groups are too small, or too alike, for a test."
     if not found.test.is_clear:
-        return f"{sentence} Chance alone would give such differences ({_evidence(found.test)}). {NOT_EQUAL}"
+        return f"{sentence} Chance alone could give such differences ({_evidence(found.test)}). {NOT_EQUAL}"
     clear = [
         f"{member.name} {shown(member.estimate)} against {shown(member.rest_estimate)} ({_evidence(member.test)})"
         for member in found.members
         if _standing(member, found.test) != "no_clear_difference"
     ]
     more = f" {'; '.join(clear)}." if clear else ""
-    return f"{sentence} That is more than chance would give ({_evidence(found.test)}).{more}"
+    return f"{sentence} That is more than chance alone would give ({_evidence(found.test)}).{more}"
 
 
 def _is_whole(answer: Answer) -> bool:
@@ -228,7 +228,7 @@ def _of_shown(answer: Answer) -> str:
     return "" if _is_whole(answer) else "Of those shown, "
 
 
-def _standing(member: Member, test: Test) -> Standing:
+def _standing(member: Member, test: Evidence) -> Standing:
     if not (test.is_clear and member.test.is_clear):
         return "no_clear_difference"
     return "higher" if member.estimate > member.rest_estimate else "lower"
@@ -268,7 +268,7 @@ def p_value(value: float) -> str:
     )
 
 
-def p_in_words(test: Test) -> str:
+def p_in_words(test: Evidence) -> str:
     """The p value of a test, before and after Holm's correction where there was one."""
     if p_value(test.p_value) == p_value(test.p_adjusted):
         return p_value(test.p_value)
@@ -280,7 +280,7 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _evidence(test: Test) -> str:
+def _evidence(test: Evidence) -> str:
     return f"{test.name}, {p_in_words(test)}"
 
 

@@ -16,9 +16,10 @@ WIDE, NARROW = 720, 340
 _SCALE = 2.0
 _INK, _MUTED, _GRID = "#1f2933", "#52606d", "#d9e2ec"
 _PLAIN, _HIGHER, _LOWER, _BAR = "#3e6e9e", "#0b6e4f", "#b03a2e", "#7ea6cc"
-_FONT = "Segoe UI, Helvetica Neue, Arial, sans-serif"
+_FONT = "Arial, sans-serif"
 _STEP = 38
 _LONGEST = 34
+_MOST_DOTS = 12
 # A reader's font may be wider than the one that the labels were measured in.
 _PADDING = {"left": 26, "right": 10, "top": 4, "bottom": 4}
 
@@ -120,15 +121,21 @@ def _draw_trends(drawing: Drawing, width: int) -> alt.TopLevelMixin:
     points = [point for point in drawing.shown if isinstance(point, Point)]
     periods = [period for _, period in sorted({(point.place, point.period) for point in points})]
     columns = 1 if width <= NARROW else 2
-    axis = alt.Axis(format=".0%" if drawing.is_share else ".1f", tickCount=3)
+    axis = alt.Axis(format=".0%" if drawing.is_share else ".1f", tickCount=3, ticks=False, domain=False)
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=axis)
     base = alt.Chart().encode(
-        x=alt.X("period:O", title=None, sort=periods, axis=alt.Axis(labelAngle=-40, labelLimit=90, labelOverlap=True))
+        x=alt.X(
+            "period:O",
+            title=None,
+            sort=periods,
+            axis=alt.Axis(labelAngle=-40, labelLimit=90, labelOverlap=True, ticks=False),
+        )
     )
-    interval = base.mark_rule(color=_PLAIN, strokeWidth=1.5).encode(y=alt.Y("low:Q", title=None), y2="high:Q")
-    line = base.mark_line(color=_PLAIN, point=alt.OverlayMarkDef(filled=True, size=36, color=_PLAIN)).encode(y=y)
+    band = base.mark_area(color=_PLAIN, opacity=0.2).encode(y=alt.Y("low:Q", title=None), y2="high:Q")
+    dots = alt.OverlayMarkDef(filled=True, size=36, color=_PLAIN) if len(periods) <= _MOST_DOTS else False
+    line = base.mark_line(color=_PLAIN, point=dots).encode(y=y)
     rows = [vars(point) | {"group": _short(point.group)} for point in points]
-    plot = alt.layer(line, interval, data=alt.Data(values=rows)).properties(
+    plot = alt.layer(line, band, data=alt.Data(values=rows)).properties(
         width=(width - 70 * columns) // columns, height=90
     )
     header = alt.Header(labelAnchor="start", titleAnchor="start")

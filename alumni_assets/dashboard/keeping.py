@@ -81,9 +81,11 @@ def read_state(lake: Lake) -> State | None:
 
 
 def _previous(state: State | None, figures: Figures) -> Figures | None:
+    """The last answers that were others than these; of answers about nobody nothing has changed."""
     if state is None:
         return None
-    return state.previous if are_same_answers(state.current, figures) else state.current
+    previous = state.previous if are_same_answers(state.current, figures) else state.current
+    return previous if previous and previous.alumni else None
 
 
 def _made_by(rules: SurveyRules) -> str:

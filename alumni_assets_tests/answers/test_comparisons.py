@@ -11,8 +11,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from alumni_assets.answers.comparisons import (
+    Evidence,
     Group,
-    Test,
     compare_means,
     compare_shares,
     corrected,
@@ -109,9 +109,10 @@ def test_a_lead_is_tested_by_the_exact_binomial_test() -> None:
     assert lead(7, 7).p_value == 1.0
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.slow  # multipletests collects all garbage at each call
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holms_correction_is_that_of_statsmodels(p_values: list[float]) -> None:
-    found = corrected({str(place): Test("t", 0.0, p, p) for place, p in enumerate(p_values)})
+    found = corrected({str(place): Evidence("t", 0.0, p, p) for place, p in enumerate(p_values)})
     assert [test.p_adjusted for test in found.values()] == pytest.approx(multipletests(p_values, method="holm")[1])
     assert [test.p_value for test in found.values()] == p_values

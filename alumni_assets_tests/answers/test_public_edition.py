@@ -144,7 +144,8 @@ def hidden_figures(
     return {figure: value for figure, value in figures_of(answers[question]).items() if figure not in shown}
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=80, deadline=None)
 @given(populations(34))
 def test_a_figure_that_is_left_out_might_be_another(people: list[Person]) -> None:
     edition = public_answers(answers_of(people), LIMITS)
@@ -159,6 +160,7 @@ def test_a_figure_that_is_left_out_might_be_another(people: list[Person]) -> Non
         assert left == {}, f"{question} of {Counter(people)}"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(people=populations(34))
 def test_the_answers_that_were_tried_are_those_of_the_pipeline(

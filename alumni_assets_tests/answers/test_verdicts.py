@@ -31,7 +31,7 @@ def test_where_nothing_differs_nothing_is_called_different() -> None:
         "no clear difference between departments"
     )
     grounds = judge(answers_of(people), 10)["degree_performance"].grounds
-    assert grounds.startswith("Means lie between 3.00 (Arts) and 3.00 (Law). Chance alone would give such differences")
+    assert grounds.startswith("Means lie between 3.00 (Arts) and 3.00 (Law). Chance alone could give such differences")
     assert grounds.endswith("“No clear difference” does not mean that they are equal.")
 
 

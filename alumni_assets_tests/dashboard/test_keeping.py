@@ -14,6 +14,8 @@ from alumni_assets_tests.pipeline.conftest import Pipeline
 
 from .conftest import HOSTILE_NAME, made
 
+pytestmark = pytest.mark.slow
+
 FILES = {"dashboard.html", "dashboard_public.html", "dashboard.json"}
 
 
@@ -79,6 +81,8 @@ def test_changed_settings_make_the_page_anew(pipeline: Pipeline, tmp_path: Path)
 def test_a_page_before_any_upload_says_that_there_is_nobody(pipeline: Pipeline) -> None:
     assert pipeline.renew().success
     assert "No alumni yet." in page(pipeline)
+    made(pipeline, "a.csv", csv_bytes(answers(1, 3)))
+    assert "since then" not in page(pipeline)
     assert set(pipeline.files("published")) >= FILES
 
 

@@ -54,6 +54,7 @@ def pages(questionnaire: Questionnaire, rules: SurveyRules = RULES, previous: Fi
     return internal, render_page(public_edition(figures, rules.public_edition), before, None, rules)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(people=populations(40), before=populations(20))
 def test_both_editions_render_whatever_the_tables_are(
@@ -81,6 +82,7 @@ def test_few_alumni_and_ties_everywhere_render(questionnaire: Questionnaire, peo
         assert "HR: 100 of 150 rated 4 are on it." in internal.text
 
 
+@pytest.mark.slow
 def test_a_million_alumni_render(questionnaire: Questionnaire) -> None:
     questionnaire.fill([])
     questionnaire.connection.execute(

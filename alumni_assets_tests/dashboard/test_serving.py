@@ -91,7 +91,9 @@ def test_it_listens_on_this_machine_only(pipeline: Pipeline) -> None:
     try:
         address = server.address
         get(address)
-        listening = [one.laddr for one in psutil.Process(server.process.pid).net_connections() if one.status == "LISTEN"]
+        listening = [
+            one.laddr for one in psutil.Process(server.process.pid).net_connections() if one.status == "LISTEN"
+        ]
         assert [f"http://{one.ip}:{one.port}/" for one in listening] == [address]
         assert listening[0].ip == "127.0.0.1"
     finally:

@@ -55,6 +55,8 @@ def main(folder: Path, images: Path) -> None:
             _approved(reviewer, [clean, dirty, first], images)
             until(lambda: dagster.is_current("published_survey") and dagster.alumni_of(dirty), "all is published")
             until(lambda: all(dagster.is_current(asset) for asset in ANSWERS), "the answers are current")
+            until(lambda: dagster.is_current("alumni_dashboard"), "the page is made")
+            _dashboard(browser, dagster, images)
             _graph(browser, dagster, 1660, images / "asset-graph.png")
             _graph(browser, dagster, 2000, images / "asset-graph-details.png")
             _given_back(dagster, "rest.xlsx", _mended_later(dagster.correction_file(dirty)))
@@ -157,6 +159,15 @@ def _approved(reviewer: Reviewer, uploads: list[str], images: Path) -> None:
     reviewer.page.screenshot(path=images / "approved.png", clip=_beside_navigation(640))
 
 
+def _dashboard(browser: Browser, dagster: DagsterDev, images: Path) -> None:
+    """The beginning of the page, on a desk and on a phone."""
+    for name, width, height in (("dashboard", 1360, 1500), ("dashboard-phone", 390, 1500)):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto((dagster.lake / "published" / "dashboard.html").as_uri())
+        page.screenshot(path=images / f"{name}.png")
+        page.close()
+
+
 def _beside_navigation(height: int) -> FloatRect:
     return {"x": _NAVIGATION, "y": 0, "width": _WIDTH - _NAVIGATION, "height": height}
 
@@ -165,7 +176,7 @@ def _graph(browser: Browser, dagster: DagsterDev, width: int, image: Path) -> No
     """All assets: everything is below raw_survey. In a wide page the nodes show their checks and partitions."""
     page = browser.new_page(viewport={"width": width, "height": width * 4 // 5})
     page.add_init_script(_COMPACT)
-    url = dagster.url("/assets/raw_survey?view=lineage&lineageScope=downstream&lineageDepth=6")
+    url = dagster.url("/assets/raw_survey?view=lineage&lineageScope=downstream&lineageDepth=10")
     page.goto(url, wait_until="domcontentloaded")
     expect(page.locator("foreignObject").get_by_text("published_survey").first).to_be_visible()
     expect(page.get_by_text("Loading...")).to_have_count(0)

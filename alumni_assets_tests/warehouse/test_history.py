@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,7 +130,8 @@ _ROWS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=15, deadline=None)
 @given(batches=st.lists(st.lists(_ROWS, min_size=1, max_size=4), min_size=1, max_size=3), data=st.data())
 def test_in_whatever_order_batches_come_the_history_is_the_same(
     tmp_path_factory: Any, batches: list[list[Row]], data: st.DataObject
