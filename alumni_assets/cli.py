@@ -19,6 +19,7 @@ from alumni_assets.survey_rules import SurveyRulesError, load_rules
 if TYPE_CHECKING:
     from alumni_assets.notifications.delivery import Deliveries
     from alumni_assets.one_pass import OnePass
+    from alumni_assets.report.sending import Sending
 
 
 # What `--json` says of an upload; the table for people has its open rows besides.
@@ -149,6 +150,31 @@ def notify(test: bool) -> None:
 
 
 @cli.command()
+@click.option("--send", is_flag=True, help="Send the prepared report to all in ALUMNI_REPORT_TO that have not got it.")
+@click.option(
+    "--preview",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Only write the report as it would be prepared now to FOLDER: HTML, text, PDF and the e-mail itself.",
+)
+def report(send: bool, preview: Path | None) -> None:
+    """Prepare this week's report from what is published; nothing is sent without --send."""
+    from alumni_assets.one_pass import OnePass
+
+    if send and preview:
+        raise click.UsageError("--send and --preview exclude each other.")
+    if preview:
+        _preview_report(preview)
+        return
+    with OnePass() as one_pass:
+        is_done = _print_sending(one_pass.send_report()) if send else _print_prepared(one_pass.prepare_report())
+        if one_pass.broken:
+            raise click.ClickException("\n".join(one_pass.broken))
+    if not is_done:
+        sys.exit(1)
+
+
+@cli.command()
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="Where to serve it (default: ALUMNI_DASHBOARD_PORT, or 8300)."
 )
@@ -271,6 +297,39 @@ def _print_report(report: dict[str, Any], as_json: bool) -> None:
     else:
         _print_table(report["uploads"])
         click.echo(f"{report['alumni']:,} alumni; published in {report['published']}")
+
+
+def _preview_report(folder: Path) -> None:
+    from alumni_assets.report.keeping import Reports
+    from alumni_assets.report.preparing import write_preview
+    from alumni_assets.report.weeks import week_of
+    from alumni_assets.resources.lake import LakeResource
+    from alumni_assets.settings import load_settings, prepare_lake
+    from alumni_assets.stages.intake import utc_now
+
+    settings = load_settings()
+    prepare_lake(settings)
+    rules, now = load_rules(settings.rules), utc_now()
+    reports = Reports(LakeResource(location=settings.lake).lake(), settings.home)
+    try:
+        paths = write_preview(folder, reports, week_of(now, rules.time_zone), settings.report.sender, rules, now)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+    for path in paths:
+        click.echo(path)
+
+
+def _print_prepared(pdf: str) -> bool:
+    if pdf:
+        click.echo(f"{pdf}\nLook at it; `alumni report --send` sends it.")
+    return bool(pdf)
+
+
+def _print_sending(sending: "Sending") -> bool:
+    """How it stands with everybody; returns whether all have got the report."""
+    for outcome in sending.outcomes:
+        click.echo(f"{outcome.receiver}: {outcome.state}{'. ' if outcome.reason else ''}{outcome.reason}")
+    return len(sending.having("sent")) == len(sending.outcomes)
 
 
 def _print_quarantine(rows: Iterator[dict[str, Any]]) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import dagster as dg
 
 from alumni_assets import automation, jobs, schedules, sensors
-from alumni_assets.assets import archive, dashboard, intake, sheet, tables, transformation
+from alumni_assets.assets import archive, dashboard, intake, report, sheet, tables, transformation
 from alumni_assets.notifications.sensor import notifications_sensor
+from alumni_assets.report.sensor import report_deliveries_sensor
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
@@ -29,14 +30,27 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             *tables.ANSWER_ASSETS,
             tables.published_survey,
             dashboard.alumni_dashboard_asset(settings.dashboard_url),
+            *report.report_assets(settings.report),
         ],
-        jobs=[jobs.TAKE_IN, jobs.APPROVE, jobs.RENEW, jobs.EXPORT_SHEET],
-        schedules=[schedules.export_sheet_schedule(settings.sheet, rules.time_zone)],
+        jobs=[
+            jobs.TAKE_IN,
+            jobs.APPROVE,
+            jobs.RENEW,
+            jobs.EXPORT_SHEET,
+            jobs.PREPARE_REPORT,
+            jobs.SEND_REPORT,
+            jobs.PREPARE_AND_SEND_REPORT,
+        ],
+        schedules=[
+            schedules.export_sheet_schedule(settings.sheet, rules.time_zone),
+            schedules.weekly_report_schedule(rules),
+        ],
         sensors=[
             sensors.uploads_sensor(settings.sensor_interval),
             *sensors.auto_approval_sensor(settings.sensor_interval, rules),
             automation.automation_sensor(settings.sensor_interval),
             *notifications_sensor(settings.sensor_interval, settings.notifier),
+            *report_deliveries_sensor(settings.report),
         ],
         resources={
             "lake": LakeResource(location=settings.lake),

@@ -36,6 +36,22 @@ EXPORT_SHEET = define_asset_job(
     description="Writes the new answers in the survey's Google Sheet to raw/. Started by its schedule.",
 )
 
+PREPARE_REPORT = define_asset_job(
+    "prepare_report",
+    AssetSelection.assets("weekly_report"),
+    description="Prepares this week's report, and sends nothing. Started by its schedule, or by `alumni report`.",
+)
+SEND_REPORT = define_asset_job(
+    "send_report",
+    AssetSelection.assets("mailed_report"),
+    description="Sends the prepared report to those who have not got it. Started by `alumni report --send`.",
+)
+PREPARE_AND_SEND_REPORT = define_asset_job(
+    "prepare_and_send_report",
+    AssetSelection.assets("weekly_report", "mailed_report"),
+    description="Prepares this week's report and sends it. Started by its schedule where report_approval is auto.",
+)
+
 
 def take_in_config(keys: Sequence[str], uploads: Sequence[str] = (), judge_again: bool = False) -> dict[str, Any]:
     """Run configuration of `take_in_uploads`: keys under raw/, and uploads to enter again."""
@@ -45,6 +61,12 @@ def take_in_config(keys: Sequence[str], uploads: Sequence[str] = (), judge_again
         "judge_again": judge_again,
     }
     return {"ops": {"take_in": {"config": config}}}
+
+
+def report_config(week: str, is_sent: bool) -> dict[str, Any]:
+    """Run configuration of `prepare_report`, and with `is_sent` of `prepare_and_send_report`, for a week."""
+    assets = ("weekly_report", "mailed_report") if is_sent else ("weekly_report",)
+    return {"ops": {name: {"config": {"week": week}} for name in assets}}
 
 
 def makes_tables(run: DagsterRun) -> bool:

@@ -9,6 +9,7 @@ from alumni_assets.survey.naming import object_name, safe_key
 RAW = "raw/"
 REGISTER = "register/"
 NOTICES = f"{REGISTER}notices/"
+REPORTS = "reports/"
 _ABOUT_UPLOADS = ("decisions", "waivers")
 TRANSFERRING_PREFIXES = (".", "~$")
 TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
@@ -65,9 +66,24 @@ def log_folder(kind: str, subject: str) -> str:
     return f"{REGISTER}{kind}/{name}/"
 
 
-def notice_key(number: int, *parts: str) -> str:
-    """A fact about notice `number`, such as that a channel accepted it."""
-    return f"{NOTICES}{number:06d}/{'/'.join(parts)}.json"
+def notice_key(book: str, number: int, *parts: str) -> str:
+    """A fact about notice `number` in the folder of a book, such as that a channel accepted it."""
+    return f"{book}{number:06d}/{'/'.join(parts)}.json"
+
+
+def report_key(week: str, edition: str, name: str) -> str:
+    """A file of the weekly report, in one of the editions that it had in its week."""
+    return f"{REPORTS}{week}/{edition}/{name}"
+
+
+def prepared_report_key(week: str) -> str:
+    """Which edition of a week's report was prepared last."""
+    return f"{REPORTS}{week}/prepared.txt"
+
+
+def report_book(week: str) -> str:
+    """The folder of the book about sending a week's report."""
+    return f"{REGISTER}reports/{week}/"
 
 
 def listing_identity(key: str, etag: str, size: int) -> str:

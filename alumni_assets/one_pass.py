@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow.parquet as pq
 from dagster import DagsterEventType, EventLogEntry
@@ -25,14 +25,20 @@ from alumni_assets.notifications.happenings import failure_sentence
 from alumni_assets.notifications.telling import Teller
 from alumni_assets.orphaned_runs import COMMAND_TAGS, command_at_work
 from alumni_assets.publishing import FOLDER, table_key
+from alumni_assets.report.weeks import week_of
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
 from alumni_assets.stages import approval
+from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.uploads_table import reason_of
 from alumni_assets.survey.quarantine import Quarantine
 from alumni_assets.survey.standing import Facts, Standing, Status, standings
+
+if TYPE_CHECKING:
+    from alumni_assets.report.keeping import Reports
+    from alumni_assets.report.sending import Sending
 
 _STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
 _SETTLINGS = 3  # for how many times the settling time a pass waits for files that are being written
@@ -52,7 +58,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         self.notifier = NotifierResource(self.settings.notifier)
         self._stack = ExitStack()
         self._console = Console(stderr=True)
-        self._broken: list[str] = []
+        self.broken: list[str] = []
 
     def __enter__(self) -> Self:
         home, dagster_home = self.settings.home, self.settings.dagster_home
@@ -125,6 +131,32 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._renew((), "", "")
         return self._report(before, self._register.facts())
 
+    def prepare_report(self) -> str:
+        """Prepare this week's report; returns where its PDF is. What keeps it from being prepared is in `broken`."""
+        from alumni_assets.report.keeping import PDF
+
+        self._take_turn()
+        self._execute("Preparing the report", jobs.PREPARE_REPORT.name, {}, {})
+        edition = self._reports().find(self._week())
+        return self._lake.url(edition.key(PDF)) if edition else ""
+
+    def send_report(self) -> "Sending":
+        """Send this week's report to all that have not got it; what keeps it from being sent is in `broken`."""
+        from alumni_assets.report.sending import Sender
+
+        self._take_turn()
+        self._execute("Sending the report", jobs.SEND_REPORT.name, {}, {})
+        zone = self._survey.contract().rules.time_zone
+        return Sender(self._reports(), self.settings.report, zone).standing(self._week())
+
+    def _reports(self) -> "Reports":
+        from alumni_assets.report.keeping import Reports
+
+        return Reports(self._lake, self.settings.home)
+
+    def _week(self) -> str:
+        return week_of(utc_now(), self._survey.contract().rules.time_zone)
+
     def begin_telling(self) -> None:
         """From now on people elsewhere are told what happens; without this, from the end of the first pass on."""
         channels = self.notifier.remote_channels()
@@ -166,7 +198,7 @@ class OnePass(AbstractContextManager["OnePass"]):
             self._execute(f"Taking in {len(keys):,} uploads", jobs.TAKE_IN.name, jobs.take_in_config(keys))
         given_up |= set(plan.given_up) - tried
         if given_up:
-            self._broken.append(sensors.given_up_sentence(sorted(given_up), contract))
+            self.broken.append(sensors.given_up_sentence(sorted(given_up), contract))
 
     def _next_new(self, tried: Collection[str], patience: float) -> intake_plan.Plan:
         """What to take in next; until the time `patience` waits for files that were written just now."""
@@ -224,7 +256,7 @@ class OnePass(AbstractContextManager["OnePass"]):
                 raise_on_error=False,
             )
         if not result.success:
-            self._broken += [_failure(event) for event in result.all_events if event.is_step_failure]
+            self.broken += [_failure(event) for event in result.all_events if event.is_step_failure]
         return result.success
 
     @contextmanager
@@ -260,7 +292,7 @@ class OnePass(AbstractContextManager["OnePass"]):
             "uploads": [*rows.values(), *self._failed(facts)],
             "alumni": self._alumni(),
             "published": self._lake.url(FOLDER.rstrip("/")),
-            "broken": self._broken,
+            "broken": self.broken,
         }
 
     def _failed(self, facts: Facts) -> list[dict[str, Any]]:

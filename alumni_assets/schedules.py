@@ -1,5 +1,7 @@
 """The schedules: what is done by the clock. What is done when something new is there is in `sensors.py`."""
 
+from datetime import UTC
+
 from dagster import (
     DagsterInvalidDefinitionError,
     DefaultScheduleStatus,
@@ -7,12 +9,16 @@ from dagster import (
     ScheduleDefinition,
     ScheduleEvaluationContext,
     SkipReason,
+    schedule,
 )
 
 from alumni_assets import jobs
+from alumni_assets.report.weeks import week_of
+from alumni_assets.resources.lake import LakeResource
 from alumni_assets.settings import SettingsError
 from alumni_assets.sheet.configuration import EVERY_QUARTER_HOUR
 from alumni_assets.sheet.links import SheetSettings
+from alumni_assets.survey_rules import SurveyRules, SurveyRulesError
 
 
 def export_sheet_schedule(sheet: SheetSettings | None, time_zone: str) -> ScheduleDefinition:
@@ -38,4 +44,37 @@ def export_sheet_schedule(sheet: SheetSettings | None, time_zone: str) -> Schedu
         raise SettingsError(
             f"ALUMNI_SHEET_CRON is {sheet.cron if sheet else ''!r}; it takes five fields such as */15 * * * *, in "
             f"{time_zone}."
+        ) from error
+
+
+def weekly_report_schedule(rules: SurveyRules) -> ScheduleDefinition:
+    """Prepares the weekly report, and sends it where no person has to; nothing while nothing is published.
+
+    Raises `SurveyRulesError` for a cron expression that means nothing.
+    """
+    is_sent = rules.report_approval == "auto"
+
+    def prepare(context: ScheduleEvaluationContext, lake: LakeResource) -> RunRequest | SkipReason:
+        from alumni_assets.dashboard.keeping import STATE_KEY  # imports Altair
+
+        if lake.lake().stat(STATE_KEY) is None:
+            return SkipReason("Nothing is published yet, so there is nothing to report.")
+        # The week is that of the appointed time: a run may start later, and another week may have begun by then.
+        when = context.scheduled_execution_time.astimezone(UTC).replace(tzinfo=None)
+        return RunRequest(run_config=jobs.report_config(week_of(when, rules.time_zone), is_sent))
+
+    try:
+        return schedule(
+            name="weekly_report",
+            job=jobs.PREPARE_AND_SEND_REPORT if is_sent else jobs.PREPARE_REPORT,
+            cron_schedule=rules.report.schedule,
+            execution_timezone=rules.time_zone,
+            default_status=DefaultScheduleStatus.RUNNING,
+            description="Prepares the weekly report. It is sent when a person materializes mailed_report, or at once "
+            "where the survey's configuration has report_approval: auto.",
+        )(prepare)
+    except DagsterInvalidDefinitionError as error:
+        raise SurveyRulesError(
+            f"report.schedule of the survey's configuration is {rules.report.schedule!r}; it takes minute, hour, day, "
+            f"month and weekday, such as 0 8 * * 1, in {rules.time_zone}."
         ) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alumni_assets.notifications.configuration import NotifierSettings, notifier_settings
+from alumni_assets.report.configuration import ReportSettings, report_settings
 from alumni_assets.sheet.configuration import SheetSettings, sheet_settings
 from alumni_assets.survey_rules import DEFAULT_RULES
 
@@ -21,7 +22,8 @@ class Settings:
     `lake` is a folder or `s3://bucket/prefix`; `home` holds the warehouse and Dagster's instance;
     `dagster_home` wins for the instance where it is set; `approver` is the default of `approved_by`;
     `rules` is the survey's configuration file; `notifier` says how people are told what happened; `sheet`
-    is the Google Sheet behind the survey's form, if there is one; `dashboard_port` is that on which this machine serves
+    is the Google Sheet behind the survey's form, if there is one; `report` says who gets the weekly report;
+    `dashboard_port` is that on which this machine serves
     the page; the intervals are in seconds.
     """
 
@@ -35,6 +37,7 @@ class Settings:
     warehouse_memory: str
     notifier: NotifierSettings
     sheet: SheetSettings | None
+    report: ReportSettings
     dashboard_port: int
 
     @property
@@ -62,6 +65,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
         notifier=_notifier(environment),
         sheet=_sheet(environment),
+        report=_report(environment),
         dashboard_port=_port("ALUMNI_DASHBOARD_PORT", value("ALUMNI_DASHBOARD_PORT", "8300")),
     )
 
@@ -76,6 +80,13 @@ def _notifier(environment: Mapping[str, str]) -> NotifierSettings:
 def _sheet(environment: Mapping[str, str]) -> SheetSettings | None:
     try:
         return sheet_settings(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _report(environment: Mapping[str, str]) -> ReportSettings:
+    try:
+        return report_settings(environment)
     except ValueError as error:
         raise SettingsError(str(error)) from error
 

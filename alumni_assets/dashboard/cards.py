@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from alumni_assets.answers import changes
 from alumni_assets.answers.figures import GROUPED_BY, Answer, Cut, Figures, Question, Row, TrendPoint
-from alumni_assets.answers.verdicts import Verdict, judge, on_top_employees, percent
+from alumni_assets.answers.verdicts import NOT_EQUAL, Verdict, judge, on_top_employees, percent
 from alumni_assets.dashboard import charts
 from alumni_assets.dashboard.charts import Drawing, Mark, Point
+from alumni_assets.survey_rules import PublicEditionRules
 
 HIDDEN = "not shown"
 _MOST_ROLES = 20
@@ -122,7 +123,7 @@ def _rated_parts(answer: Answer, verdict: Verdict) -> Parts:
         answer,
         lambda row: (number(row.alumni), mean(row.mean), interval(row.mean_low, row.mean_high), _stands(row, verdict)),
     )
-    return (_means("degrees", "Mean rating by college degree", answer, verdict),), (table,)
+    return _drawn(_means("degrees", "Mean rating by college degree", answer, verdict)), (table,)
 
 
 def _campus_parts(answer: Answer, verdict: Verdict) -> Parts:
@@ -176,8 +177,8 @@ def _department_parts(answer: Answer, verdict: Verdict) -> Parts:
             _stands(row, verdict),
         ),
     )
-    return (
-        *_drawn(_numbers("department_numbers", "Alumni by department", answer)),
+    return _drawn(
+        _numbers("department_numbers", "Alumni by department", answer),
         _means("departments", "Mean rating by department", answer, verdict),
     ), (table,)
 
@@ -208,7 +209,7 @@ def _top_card(figures: Figures, previous: Figures | None) -> Card:
         headline=headline,
         grounds=grounds,
         definition=_DEFINITIONS["top_employees"],
-        drawings=(drawing,) if marks else (),
+        drawings=_drawn(drawing),
         tables=(_cuts_table(figures.cuts),) if figures.cuts else (),
         changed=changes.changes_of_cuts(previous.cuts, figures.cuts) if previous else (),
     )
@@ -333,6 +334,33 @@ def period_name(point: TrendPoint) -> str:
     return f"{point.begins:%Y-%m-%d} {name if len(name) <= 20 else name[:19] + '…'}"
 
 
+def how_to_read(least: int, limits: PublicEditionRules | None) -> tuple[str, ...]:
+    """How the page and the report are to be read, in sentences; with `limits` for the public edition.
+
+    Groups of fewer than `least` alumni are not compared.
+    """
+    notes = (
+        "Each dot is what the alumni who answered say on the whole; the line through it is the 95 % interval. Were "
+        "other alumni of the same kind asked again and again, about 95 of 100 such lines would hold the true value. n "
+        "is how many answered.",
+        "Groups are called different only where a test says so: first whether the groups of a question differ at all, "
+        "with Holm's correction over the questions, then each group against all others, with Holm's correction over "
+        "the groups. Of many comparisons some would look different by chance; the correction sees to that. p is how "
+        "often chance alone would give such differences, or greater ones, were the groups alike.",
+        f"{NOT_EQUAL} It means that these answers cannot tell them apart. Groups of fewer than {least} alumni are not "
+        "compared.",
+        "A difference is no cause: who chose a degree or a department differs in more than that.",
+        "Each alumnus counts once, with the newest answer. Ratings are from 1 to 5; excellent is 5.",
+    )
+    if limits is None:
+        return notes
+    return (
+        *notes,
+        f"This edition names nobody. Groups of fewer than {limits.min_estimate} alumni show no mean and no share, "
+        f"groups of fewer than {limits.min_count} no number, and others are left out where they would give these away.",
+    )
+
+
 def _table(caption: str, head: tuple[str, ...], answer: Answer, cells: Callable[[Row], tuple[str, ...]]) -> Table:
     rows = [(row.name, *cells(row)) for row in answer.rows]
     if answer.unnamed:
@@ -348,14 +376,15 @@ def _stands(row: Row, verdict: Verdict) -> str:
     return words[standing] if standing else "too few to compare"
 
 
-def _drawn(drawing: Drawing) -> tuple[Drawing, ...]:
-    return (drawing,)
+def _drawn(*drawings: Drawing) -> tuple[Drawing, ...]:
+    """The charts that have something to show."""
+    return tuple(drawing for drawing in drawings if drawing.shown)
 
 
 def _described(title: str, marks: Sequence[Mark], shown: Callable[[float], str]) -> str:
     """What a chart shows, for those who cannot see it; the table beside it has every figure."""
     if not marks:
-        return f"{title}: nothing can be shown."
+        return title
     least, most = (choose(marks, key=lambda mark: mark.value) for choose in (min, max))
     return f"{title}: from {shown(least.value)} ({least.name}) to {shown(most.value)} ({most.name})."
 

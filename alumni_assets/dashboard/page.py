@@ -21,10 +21,10 @@ from markupsafe import Markup
 
 from alumni_assets.answers import changes
 from alumni_assets.answers.figures import Batch, Drift, Figures, Moves
-from alumni_assets.answers.verdicts import NOT_EQUAL, p_value, percent
+from alumni_assets.answers.verdicts import p_value, percent
 from alumni_assets.contract import BY_NAME, REASONS, Code
 from alumni_assets.dashboard import downloads
-from alumni_assets.dashboard.cards import Card, Table, cards, number, share_interval
+from alumni_assets.dashboard.cards import Card, Table, cards, how_to_read, number, share_interval
 from alumni_assets.dashboard.charts import NARROW, Drawing
 from alumni_assets.survey_rules import SurveyRules
 
@@ -102,9 +102,7 @@ def render_page(
             reasons=_reasons_table(figures),
             batches=_batches_table(figures.quality.batches, rules) if edition == "internal" else None,
             drift=_drift_table(figures.quality.drift) if edition == "internal" else None,
-            not_equal=NOT_EQUAL,
-            least=least,
-            limits=rules.public_edition,
+            notes=how_to_read(least, rules.public_edition if people is None else None),
         )
     )
 

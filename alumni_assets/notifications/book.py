@@ -1,5 +1,7 @@
 """The book of notices: what people were to be told, and what became of it, as facts in a lake.
 
+The notifier has one, and every week's report has one of its own (`folder`).
+
 Notices are numbered without gaps, and a number is given once, even where several notifiers are at work: who wants to
 enter a notice says which number it has, and is refused where that is taken. Every other fact is likewise created once
 and never changed, so that a process may be killed between any two of them. When something is to be told is decided in
@@ -25,7 +27,6 @@ from alumni_assets.notifications.notices import Notice
 from alumni_assets.register import RegisterError
 from alumni_assets.resources.lake_interface import Lake, LakeEntry
 
-_START = f"{NOTICES}start.json"
 _NOTICE = re.compile(r"(?P<number>[0-9]+)/notice\.json")
 _CLOSED = re.compile(r"(?P<number>[0-9]+)/closed\.json")
 _OPENED = re.compile(r"channels/(?P<channel>[a-z0-9-]+)/(?P<number>[0-9]+)\.json")
@@ -60,13 +61,16 @@ class Entry:
 class Delivery:
     """How far a channel has got with a notice: how often it was tried, and what is known of the last attempt.
 
-    `at` is when that was begun, or failed (`has_failed`), by the clock of who tried; in UTC without zone.
+    `at` is when that was begun, or failed (`has_failed`), by the clock of who tried; in UTC without zone. `reason` is
+    why it failed; after a refusal that is final it is not tried again.
     """
 
     attempts: int = 0
     has_failed: bool = False
     at: datetime = datetime.min
     is_accepted: bool = False
+    reason: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,21 +94,31 @@ class Pages:
 
 
 class Book:
-    """The book in a lake. `copy` is a file that saves reading notices again; it may be deleted at any time."""
+    """The book in a folder of a lake. `copy` is a file that saves reading notices again; it may be deleted at any time.
 
-    def __init__(self, lake: Lake, copy: Path) -> None:
+    Several books may share a copy.
+    """
+
+    def __init__(self, lake: Lake, copy: Path, folder: str = NOTICES) -> None:
         self._lake = lake
         self._copy = copy
+        self._folder = folder
 
     def start(self, now: datetime) -> Start:
         """The notifier's first start, which is now where there was none. Raises LakeError, RegisterError."""
-        if self._lake.stat(_START) is None:
-            self._create(_START, {"book": uuid.uuid4().hex, "since": now.isoformat()})
-        values = _decoded(_START, self._lake.read_bytes(_START))
+        key = f"{self._folder}start.json"
+        if self._lake.stat(key) is None:
+            self._create(key, {"book": uuid.uuid4().hex, "since": now.isoformat()})
+        values = _decoded(key, self._lake.read_bytes(key))
         try:
             return Start(str(values["book"]), datetime.fromisoformat(values["since"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable(_START, error) from error
+            raise _unreadable(key, error) from error
+
+    def entry(self, number: int) -> Entry | None:
+        """One notice, if there is one under that number. Raises LakeError, RegisterError."""
+        key = notice_key(self._folder, number, "notice")
+        return None if self._lake.stat(key) is None else _entry(key, self._lake.read_bytes(key))
 
     def pages(self) -> Pages:
         """The book as it is now. Raises LakeError, RegisterError."""
@@ -112,8 +126,8 @@ class Book:
         notices: list[LakeEntry] = []
         deliveries: dict[tuple[int, str], _Tracks] = defaultdict(_Tracks)
         closed = set()
-        for found in self._lake.list(NOTICES):
-            name = found.key.removeprefix(NOTICES)
+        for found in self._lake.list(self._folder):
+            name = found.key.removeprefix(self._folder)
             if match := _NOTICE.fullmatch(name):
                 notices.append(found)
             elif match := _DELIVERY.fullmatch(name):
@@ -140,28 +154,31 @@ class Book:
             "covers": sorted(notice.covers),
             "entered_at": now.isoformat(),
         }
-        return self._create(notice_key(number, "notice"), values)
+        return self._create(notice_key(self._folder, number, "notice"), values)
 
     def open_channel(self, channel: str, after: int) -> None:
         """Note that a channel is there from now on: it is told of notices after that number."""
-        self._create(f"{NOTICES}channels/{channel}/{after:06d}.json", {})
+        self._create(f"{self._folder}channels/{channel}/{after:06d}.json", {})
 
     def begin_attempt(self, number: int, channel: str, attempt: int, now: datetime) -> bool:
         """Note that a notice is about to be sent; False where another notifier is about to."""
-        return self._create(notice_key(number, channel, f"begun-{attempt:02d}"), {"at": now.isoformat()})
+        key = notice_key(self._folder, number, channel, f"begun-{attempt:02d}")
+        return self._create(key, {"at": now.isoformat()})
 
-    def note_failure(self, number: int, channel: str, attempt: int, now: datetime, reason: str) -> None:
-        """Note that an attempt failed, and why."""
-        values = {"at": now.isoformat(), "reason": reason}
-        self._create(notice_key(number, channel, f"failed-{attempt:02d}"), values)
+    def note_failure(
+        self, number: int, channel: str, attempt: int, now: datetime, reason: str, is_final: bool = False
+    ) -> None:
+        """Note that an attempt failed, why, and whether it is the last one by itself."""
+        values = {"at": now.isoformat(), "reason": reason, "final": is_final}
+        self._create(notice_key(self._folder, number, channel, f"failed-{attempt:02d}"), values)
 
     def note_acceptance(self, number: int, channel: str, now: datetime) -> None:
         """Note that a channel accepted a notice; it is not sent there again."""
-        self._create(notice_key(number, channel, "accepted"), {"at": now.isoformat()})
+        self._create(notice_key(self._folder, number, channel, "accepted"), {"at": now.isoformat()})
 
     def close(self, number: int, now: datetime) -> None:
         """Note that what a notice told of is over."""
-        self._create(notice_key(number, "closed"), {"at": now.isoformat()})
+        self._create(notice_key(self._folder, number, "closed"), {"at": now.isoformat()})
 
     def _create(self, key: str, values: Mapping[str, object]) -> bool:
         return self._lake.create_bytes(key, json.dumps(values, sort_keys=True, indent=1).encode())
@@ -211,7 +228,7 @@ class _Tracks:
         if self.is_accepted or self.last is None:
             return Delivery(is_accepted=self.is_accepted)
         attempts, has_failed = max(self._facts)
-        return Delivery(attempts, has_failed, _time(self.last.key, bodies[self.last.key]))
+        return _delivery(attempts, has_failed, self.last.key, bodies[self.last.key])
 
 
 def _identity(start: Start, notice: Notice) -> str:
@@ -224,7 +241,7 @@ def _entry(key: str, body: bytes) -> Entry:
     values = _decoded(key, body)
     try:
         return Entry(
-            number=int(key.removeprefix(NOTICES).split("/")[0]),
+            number=int(key.split("/")[-2]),
             id=values["id"],
             kind=values["kind"],
             subject=values["subject"],
@@ -236,11 +253,17 @@ def _entry(key: str, body: bytes) -> Entry:
         raise _unreadable(key, error) from error
 
 
-def _time(key: str, body: bytes) -> datetime:
+def _delivery(attempts: int, has_failed: bool, key: str, body: bytes) -> Delivery:
     values = _decoded(key, body)
     try:
-        return datetime.fromisoformat(values["at"])
-    except (KeyError, TypeError, ValueError) as error:
+        return Delivery(
+            attempts,
+            has_failed,
+            datetime.fromisoformat(values["at"]),
+            reason=values.get("reason", ""),
+            is_final=values.get("final", False),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(key, error) from error
 
 

@@ -35,7 +35,14 @@ _WARNINGS = {Kind.UPLOAD_REJECTED, Kind.INVALID_ROWS_OPEN}
 
 
 class ChannelError(Exception):
-    """A channel did not accept a message; the message says why and what to do, and names no person."""
+    """A channel did not accept a message; the message says why and what to do, and names no person.
+
+    After one that `is_final` the message is not tried again by itself.
+    """
+
+    def __init__(self, reason: str, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
 
 
 @dataclass(frozen=True)
@@ -89,17 +96,26 @@ class LogChannel(Channel):
 
 
 class EmailChannel(Channel):
-    """E-mail to one address: each has a delivery of its own, so that one that bounces disturbs no other."""
+    """E-mail to one address: each has a delivery of its own, so that one that bounces disturbs no other.
+
+    That a server refuses a notice is not taken for final, whatever it says: who is to be told that something broke is
+    told once the address or the server is mended.
+    """
+
+    refusals_are_final = False
 
     def __init__(self, settings: MailSettings, recipient: str) -> None:
         self._settings = settings
         self._recipient = recipient
-        self.name = f"email-{hashlib.sha256(recipient.encode()).hexdigest()[:12]}"
-        self.label = f"e-mail to {presentation.masked(recipient)}@{recipient.rpartition('@')[2]}"
+        self.name = address_name(recipient)
+        self.label = f"e-mail to {masked_address(recipient)}"
 
     def send(self, message: Message) -> None:
         """Hand it to the mail server; accepted is what the server took responsibility for."""
-        mail = _mail(message, self._settings.sender, self._recipient)
+        self.hand_over(_mail(message, self._settings.sender, self._recipient))
+
+    def hand_over(self, mail: "EmailMessage") -> None:
+        """Hand a mail to the mail server. Raises ChannelError."""
         with self._errors(), self._connection() as server:
             server.send_message(mail, self._settings.sender, [self._recipient])
 
@@ -140,7 +156,8 @@ class EmailChannel(Channel):
                 f"{where} offers no encryption or no login. Check ALUMNI_SMTP_PORT (587 as a rule)."
             ) from error
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as error:
-            raise ChannelError(f"{where} refused the message ({_smtp_code(error)}).") from error
+            is_final = self.refusals_are_final and _is_about_this_mail(error)
+            raise ChannelError(f"{where} refused the message ({_smtp_code(error)}).", is_final) from error
         except ssl.SSLCertVerificationError as error:
             raise ChannelError(
                 f"{where} has a certificate that is not trusted. Check ALUMNI_SMTP_HOST, or name the authority's file "
@@ -222,6 +239,27 @@ def _say_goodbye(server: "SMTP") -> None:
         server.quit()
 
 
+def address_name(recipient: str) -> str:
+    """What the register calls the delivery to an address, by whichever channel."""
+    return f"email-{hashlib.sha256(recipient.encode()).hexdigest()[:12]}"
+
+
+def masked_address(recipient: str) -> str:
+    """An address as it may be shown: a***@school.edu.ph."""
+    return f"{presentation.masked(recipient)}@{recipient.rpartition('@')[2]}"
+
+
+def _smtp_codes(error: Any) -> list[int]:
+    return [code for code, _ in error.recipients.values()] if hasattr(error, "recipients") else [error.smtp_code]
+
+
 def _smtp_code(error: Any) -> str:
-    codes = [code for code, _ in error.recipients.values()] if hasattr(error, "recipients") else [error.smtp_code]
-    return ", ".join(str(code) for code in codes)
+    return ", ".join(str(code) for code in _smtp_codes(error))
+
+
+def _is_about_this_mail(error: Any) -> bool:
+    """Whether the server will not take this mail at any other time either: its sender, its receiver or its content."""
+    import smtplib
+
+    refusals = (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)
+    return isinstance(error, refusals) and all(500 <= code < 600 for code in _smtp_codes(error))

@@ -55,16 +55,23 @@ def notifier_settings(environment: Mapping[str, str]) -> NotifierSettings:
     What belongs to a channel that is off is not looked at.
     """
 
-    def value(name: str, default: str = "") -> str:
-        return environment.get(name, "").strip() or default
-
+    value = lookup(environment)
     channels = _channels(value("ALUMNI_NOTIFY", "log"))
     return NotifierSettings(
         channels=channels,
-        mail=_mail(value) if "email" in channels else None,
+        mail=mail_settings(value, "ALUMNI_SMTP_TO") if "email" in channels else None,
         topic=_topic(value("ALUMNI_SNS_TOPIC_ARN")) if "sns" in channels else "",
         ui_url=_ui_url(value("ALUMNI_UI_URL", "http://127.0.0.1:3000")),
     )
+
+
+def lookup(environment: Mapping[str, str]) -> Lookup:
+    """Looks variables up in an environment."""
+
+    def value(name: str, default: str = "") -> str:
+        return environment.get(name, "").strip() or default
+
+    return value
 
 
 def topic_region(topic: str) -> str:
@@ -72,19 +79,11 @@ def topic_region(topic: str) -> str:
     return topic.split(":")[3]
 
 
-def _channels(text: str) -> tuple[str, ...]:
-    named = [name.strip().lower() for name in text.split(",")]
-    if named == ["none"]:
-        return ()
-    unknown = [name for name in named if name not in CHANNELS]
-    if unknown:
-        raise ValueError(
-            f"ALUMNI_NOTIFY is {text!r}; it takes log, email and sns, several of them parted by commas, or none."
-        )
-    return tuple(name for name in CHANNELS if name in named)
+def mail_settings(value: Lookup, recipients: str, sender: str = "ALUMNI_SMTP_FROM") -> MailSettings:
+    """The mail server of ALUMNI_SMTP_*, with the variables that name who is written to, and who writes.
 
-
-def _mail(value: Lookup) -> MailSettings:
+    Without a sender of its own it is that of ALUMNI_SMTP_FROM, or the user. Raises ValueError.
+    """
     host, user, starttls = value("ALUMNI_SMTP_HOST", GMAIL), value("ALUMNI_SMTP_USER"), _starttls(value)
     password = value("ALUMNI_SMTP_PASSWORD")
     if not _HOST.fullmatch(host):
@@ -98,16 +97,33 @@ def _mail(value: Lookup) -> MailSettings:
         port=_port(value("ALUMNI_SMTP_PORT", "587")),
         user=user,
         password=password.replace(" ", "") if _APP_PASSWORD.fullmatch(password) else password,
-        sender=_address("ALUMNI_SMTP_FROM", value("ALUMNI_SMTP_FROM", user)),
-        recipients=_recipients(value("ALUMNI_SMTP_TO")),
+        sender=sender_address(value, sender),
+        recipients=addresses(value, recipients),
         starttls=starttls,
         ca_file=_ca_file(value("ALUMNI_SMTP_CA_FILE")),
     )
 
 
-def _recipients(text: str) -> tuple[str, ...]:
-    addresses = [_address("ALUMNI_SMTP_TO", address.strip()) for address in text.split(",")]
-    return tuple(dict.fromkeys(addresses))
+def sender_address(value: Lookup, name: str) -> str:
+    """Who writes, by the variable of that name, or else ALUMNI_SMTP_FROM, or else the user. Raises ValueError."""
+    return _address(name, value(name, value("ALUMNI_SMTP_FROM", value("ALUMNI_SMTP_USER"))))
+
+
+def addresses(value: Lookup, name: str) -> tuple[str, ...]:
+    """The addresses in the variable of that name, each once. Raises ValueError, also where there is none."""
+    return tuple(dict.fromkeys(_address(name, address.strip()) for address in value(name).split(",")))
+
+
+def _channels(text: str) -> tuple[str, ...]:
+    named = [name.strip().lower() for name in text.split(",")]
+    if named == ["none"]:
+        return ()
+    unknown = [name for name in named if name not in CHANNELS]
+    if unknown:
+        raise ValueError(
+            f"ALUMNI_NOTIFY is {text!r}; it takes log, email and sns, several of them parted by commas, or none."
+        )
+    return tuple(name for name in CHANNELS if name in named)
 
 
 def _address(name: str, text: str) -> str:

@@ -83,7 +83,7 @@ def standing(pages: Pages, channels: Iterable[Channel], now: datetime) -> Delive
     """What is not accepted yet: how much is tried again, when, and what was given up."""
     result = Deliveries()
     for channel in channels:
-        next_attempts = [_next_attempt(delivery, now) for _, delivery in _open(pages, channel.name)]
+        next_attempts = [next_attempt(delivery, now) for _, delivery in _open(pages, channel.name)]
         times = [when for when in next_attempts if when is not None]
         given_up = len(next_attempts) - len(times)
         result += Deliveries(
@@ -122,7 +122,8 @@ def _send(book: Book, channel: Channel, entry: Entry, attempt: int, now: Clock) 
         channel.send(Message(entry.id, entry.kind, entry.subject, entry.body, entry.entered_at))
     except Exception as error:
         reason = str(error) if isinstance(error, ChannelError) else f"It broke with {type(error).__name__}."
-        book.note_failure(entry.number, channel.name, attempt, now(), reason)
+        is_final = isinstance(error, ChannelError) and error.is_final
+        book.note_failure(entry.number, channel.name, attempt, now(), reason, is_final)
         return _refused(channel, reason)
     book.note_acceptance(entry.number, channel.name, now())
     return Deliveries(sent=1)
@@ -130,7 +131,7 @@ def _send(book: Book, channel: Channel, entry: Entry, attempt: int, now: Clock) 
 
 def _due(pages: Pages, channel: str, now: datetime, insist: bool) -> list[tuple[Entry, Delivery]]:
     def is_due(delivery: Delivery) -> bool:
-        when = _next_attempt(delivery, now)
+        when = next_attempt(delivery, now)
         return (when is not None and when <= now) or (insist and not _is_under_way(delivery, now))
 
     return [(entry, delivery) for entry, delivery in _open(pages, channel) if is_due(delivery)]
@@ -147,11 +148,11 @@ def _open(pages: Pages, channel: str) -> list[tuple[Entry, Delivery]]:
     return [(entry, delivery) for entry, delivery in found if not delivery.is_accepted]
 
 
-def _next_attempt(delivery: Delivery, now: datetime) -> datetime | None:
-    """When a notice is to be tried next by itself; None when it was given up."""
+def next_attempt(delivery: Delivery, now: datetime) -> datetime | None:
+    """When a notice that is not accepted is to be tried next by itself; None when it was given up."""
     if delivery.attempts == 0:
         return now
-    if delivery.attempts >= MOST_ATTEMPTS and not _is_under_way(delivery, now):
+    if delivery.is_final or (delivery.attempts >= MOST_ATTEMPTS and not _is_under_way(delivery, now)):
         return None
     return delivery.at + (WAITS[delivery.attempts - 1] if delivery.has_failed else DEAD_AFTER)
 

@@ -50,9 +50,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """One message: the events that it covers, and its words."""
+    """One message: the events that it covers, and its words. Those of the notifier have a `Kind`."""
 
-    kind: Kind
+    kind: str
     covers: frozenset[str]
     subject: str
     body: str

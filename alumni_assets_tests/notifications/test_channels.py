@@ -80,7 +80,7 @@ def test_the_same_notice_is_the_same_mail_byte_by_byte() -> None:
 def test_no_subject_can_add_a_header_and_no_body_a_second_message(subject: str, body: str) -> None:
     mail = mail_of(message(subject, body))
     raw = mail.as_bytes()
-    head = raw.split(b"\r\n\r\n")[0]
+    head = raw.split(b"\r\n\r\n")[0].replace(b"\r\n ", b" ")  # a long header goes on in the next line
     assert [line.split(b":")[0] for line in head.split(b"\r\n")] == [
         *[b"Subject", b"From", b"To", b"Date", b"Message-ID", b"Auto-Submitted", b"X-Alumni-Event"],
         *[b"Content-Type", b"Content-Transfer-Encoding", b"MIME-Version"],

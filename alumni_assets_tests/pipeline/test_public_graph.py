@@ -49,6 +49,8 @@ DEPENDENCIES: dict[str, set[str]] = {
         "answer_verdicts",
     },
     "alumni_dashboard": {"published_survey"},
+    "weekly_report": {"alumni_dashboard"},
+    "mailed_report": {"weekly_report"},
 }
 BY_UPLOAD = {"raw_survey", "validated_survey", "invalid_survey", "transformed_survey", "archived_survey"}
 # Whether each check keeps what follows from being made.
@@ -72,10 +74,18 @@ CHECKS = {
     "job_roles:reconciles": False,
     "top_employees:reconciles": False,
 }
-JOBS = {"take_in_uploads", "approve_uploads", "renew_tables", "export_sheet_answers"}
+JOBS = {
+    "take_in_uploads",
+    "approve_uploads",
+    "renew_tables",
+    "export_sheet_answers",
+    "prepare_report",
+    "send_report",
+    "prepare_and_send_report",
+}
 SENSORS = {"new_uploads", "keep_tables_current", "notifications"}
 _SLOW = {"pandera", "dagster_aws", "boto3", "pandas", "pyarrow", "numpy", "scipy", "altair", "typst"}
-SCHEDULES = {"export_sheet"}
+SCHEDULES = {"export_sheet", "weekly_report"}
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +111,10 @@ def test_assets_up_to_the_approval_are_partitioned_by_upload(graph: dict[str, dg
     assert {graph[name].partitions_def for name in BY_UPLOAD} == {dg.DynamicPartitionsDefinition(name="uploads")}
 
 
-def test_only_a_person_starts_the_transformation(graph: dict[str, dg.AssetSpec]) -> None:
+def test_only_a_person_starts_the_transformation_and_sends_the_report(graph: dict[str, dg.AssetSpec]) -> None:
     by_hand = {name for name, spec in graph.items() if spec.automation_condition is None}
-    assert by_hand == {"sheet_answers", "raw_survey", "validated_survey", "invalid_survey", "transformed_survey"}
+    taken_in = {"sheet_answers", "raw_survey", "validated_survey", "invalid_survey"}
+    assert by_hand == {*taken_in, "transformed_survey", "weekly_report", "mailed_report"}
 
 
 def test_every_asset_is_described_and_has_an_owner_and_a_group(graph: dict[str, dg.AssetSpec]) -> None:
