@@ -2,7 +2,7 @@
 --
 -- Within a period each alumnus counts once, with the newest answer given in it. dimension: the survey's column that
 -- the groups are of, or overall; alumni: how many answered; excellent: how many of them are rated 5; mean_rating and
--- sd_rating: mean and sample standard deviation of their ratings.
+-- sd_rating: mean and sample standard deviation of their ratings, the same in whatever order the rows are read.
 --
 -- Reads: survey_responses, trend_periods. Order: by dimension and group, the oldest period first.
 SELECT
@@ -20,7 +20,14 @@ SELECT
     count(*) AS alumni,
     count(CASE WHEN performance_rating = 5 THEN 1 END) AS excellent,
     avg(CAST(performance_rating AS double)) AS mean_rating,
-    stddev_samp(CAST(performance_rating AS double)) AS sd_rating
+    CASE
+        WHEN count(*) > 1 THEN sqrt(
+            CAST(
+                count(*) * sum(CAST(performance_rating AS bigint) * CAST(performance_rating AS bigint))
+                - sum(CAST(performance_rating AS bigint)) * sum(CAST(performance_rating AS bigint)) AS double
+            ) / CAST(count(*) * (count(*) - 1) AS double)
+        )
+    END AS sd_rating
 FROM (
     SELECT
         trend_periods.kind,
