@@ -145,7 +145,7 @@ def hidden_figures(
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(populations(34))
 def test_a_figure_that_is_left_out_might_be_another(people: list[Person]) -> None:
     edition = public_answers(answers_of(people), LIMITS)
@@ -161,7 +161,7 @@ def test_a_figure_that_is_left_out_might_be_another(people: list[Person]) -> Non
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(people=populations(34))
 def test_the_answers_that_were_tried_are_those_of_the_pipeline(
     questionnaire: Questionnaire, people: list[Person]

@@ -12,6 +12,8 @@ from ..pipeline.answers import answer, answers, csv_bytes
 from ..pipeline.conftest import APPROVER, Pipeline, failure_of
 from .returns import assert_accounted, correction, listed, lives, quarantine, term
 
+pytestmark = pytest.mark.slow
+
 BAD = range(8, 13)
 
 
@@ -25,7 +27,6 @@ def closed(pipeline: Pipeline, upload: str, *rows: str, by: str = APPROVER, reas
     waive(pipeline.lake, pipeline.register, upload, rows, by, reason, "500MB")
 
 
-@pytest.mark.slow
 def test_waived_rows_are_closed_with_who_and_why(pipeline: Pipeline) -> None:
     upload = five_of_twelve(pipeline)
     closed(pipeline, upload, "9", "11-12", by=" Ben Cruz ", reason=" no answer ")
@@ -51,7 +52,6 @@ def test_an_upload_may_be_approved_once_enough_rows_are_waived(pipeline: Pipelin
     assert (decision.invalid_share, decision.checks["no_open_rows"], decision.override) == (2 / 12, "warning", "")
 
 
-@pytest.mark.slow
 def test_the_check_is_reported_again_by_the_publication_after_a_waiver(pipeline: Pipeline) -> None:
     upload = five_of_twelve(pipeline)
     ends = []
@@ -117,7 +117,6 @@ def test_a_waiver_needs_a_name_a_reason_and_an_upload_with_open_rows(pipeline: P
     assert len(pipeline.facts.waivers[upload]) == 1
 
 
-@pytest.mark.slow
 def test_a_row_may_be_named_twice_in_one_waiver_and_counts_once(pipeline: Pipeline) -> None:
     upload = five_of_twelve(pipeline)
     closed(pipeline, upload, "9-10", "10", "010-11")
@@ -125,7 +124,6 @@ def test_a_row_may_be_named_twice_in_one_waiver_and_counts_once(pipeline: Pipeli
     assert_accounted(pipeline)
 
 
-@pytest.mark.slow
 def test_a_correction_of_a_waived_row_resolves_it_and_its_withdrawal_brings_the_waiver_back(
     pipeline: Pipeline,
 ) -> None:
@@ -148,7 +146,6 @@ def test_a_resolved_row_cannot_be_waived(pipeline: Pipeline) -> None:
     assert pipeline.facts.waivers[upload][0].rows == ("9-12",)
 
 
-@pytest.mark.slow
 def test_a_row_that_a_correction_has_too_many_is_waived_as_the_corrections_own(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     wrong = {9: answer(9, Email="x"), 3: answer(3), 4: answer(4)}
@@ -163,7 +160,6 @@ def test_a_row_that_a_correction_has_too_many_is_waived_as_the_corrections_own(p
     assert_accounted(pipeline)
 
 
-@pytest.mark.slow
 def test_waived_rows_fall_with_their_upload_and_are_waived_again_when_it_comes_back(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     closed(pipeline, upload, "9")
@@ -178,7 +174,6 @@ def test_waived_rows_fall_with_their_upload_and_are_waived_again_when_it_comes_b
     assert lives(pipeline, upload) == {9: "waived", 10: "open"}
 
 
-@pytest.mark.slow
 def test_a_waiver_is_void_when_the_rows_are_judged_anew_with_another_result(
     pipeline: Pipeline, changed_rules: Callable[..., Path]
 ) -> None:

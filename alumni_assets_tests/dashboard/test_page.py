@@ -13,6 +13,8 @@ from alumni_assets.dashboard.page import render_page
 from alumni_assets.survey_rules import DashboardRules, SurveyRules, default_rules
 from alumni_assets_tests.answers.people import Person, Questionnaire, a_person, populations
 
+pytestmark = pytest.mark.slow
+
 RULES = default_rules()
 
 
@@ -54,8 +56,7 @@ def pages(questionnaire: Questionnaire, rules: SurveyRules = RULES, previous: Fi
     return internal, render_page(public_edition(figures, rules.public_edition), before, None, rules)
 
 
-@pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(people=populations(40), before=populations(20))
 def test_both_editions_render_whatever_the_tables_are(
     questionnaire: Questionnaire, people: list[Person], before: list[Person]
@@ -82,7 +83,6 @@ def test_few_alumni_and_ties_everywhere_render(questionnaire: Questionnaire, peo
         assert "HR: 100 of 150 rated 4 are on it." in internal.text
 
 
-@pytest.mark.slow
 def test_a_million_alumni_render(questionnaire: Questionnaire) -> None:
     questionnaire.fill([])
     questionnaire.connection.execute(

@@ -6,16 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from alumni_assets_tests.pipeline.answers import answers, csv_bytes
-from alumni_assets_tests.pipeline.conftest import Pipeline
-
-from .conftest import made
+from .desk import Desk
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -26,10 +24,10 @@ _COMMAND = "from alumni_assets.cli import main; main()"
 class Served:
     """The command at work on a pipeline's lake."""
 
-    def __init__(self, pipeline: Pipeline, *options: str) -> None:
+    def __init__(self, desk: Desk, *options: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _COMMAND, "dashboard", *(options or ("--port", "0"))],
-            env=os.environ | pipeline.environment,
+            env=os.environ | {"ALUMNI_LAKE": str(desk.root), "ALUMNI_HOME": str(desk.root.parent / "home")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -47,10 +45,15 @@ class Served:
 
 
 @pytest.fixture
-def served(pipeline: Pipeline) -> Iterator[tuple[Pipeline, str]]:
-    made(pipeline, "a.csv", csv_bytes(answers(1, 3)))
-    server = Served(pipeline)
-    yield pipeline, server.address
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def served(desk: Desk) -> Iterator[tuple[Desk, str]]:
+    desk.publish("a", range(3))
+    server = Served(desk)
+    yield desk, server.address
     server.stop()
 
 
@@ -63,14 +66,14 @@ def get(address: str, **headers: str) -> requests.Response:
     return requests.get(address, headers=headers, timeout=10)
 
 
-def test_the_page_is_served_as_it_is_in_the_lake(served: tuple[Pipeline, str]) -> None:
-    pipeline, address = served
+def test_the_page_is_served_as_it_is_in_the_lake(served: tuple[Desk, str]) -> None:
+    desk, address = served
     answer = get(address)
-    assert answer.content == (pipeline.root / "published" / "dashboard.html").read_bytes()
+    assert answer.content == (desk.root / "published" / "dashboard.html").read_bytes()
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Frame-Options"] == "DENY"
     assert requests.head(address, timeout=10).headers["ETag"] == answer.headers["ETag"]
-    made(pipeline, "b.csv", csv_bytes(answers(10, 2)))
+    desk.publish("b", range(10, 12))
     renewed = get(address)
     assert (renewed.headers["ETag"].partition("-")[0], renewed.headers["ETag"]) != (
         answer.headers["ETag"].partition("-")[0],
@@ -78,7 +81,7 @@ def test_the_page_is_served_as_it_is_in_the_lake(served: tuple[Pipeline, str]) -
     )
 
 
-def test_who_comes_by_another_name_is_refused(served: tuple[Pipeline, str]) -> None:
+def test_who_comes_by_another_name_is_refused(served: tuple[Desk, str]) -> None:
     _, address = served
     assert get(address).status_code == 200
     assert get(address, Host="evil.example").status_code == 400
@@ -86,8 +89,8 @@ def test_who_comes_by_another_name_is_refused(served: tuple[Pipeline, str]) -> N
     assert requests.post(address, timeout=10).status_code == 405
 
 
-def test_it_listens_on_this_machine_only(pipeline: Pipeline) -> None:
-    server = Served(pipeline)
+def test_it_listens_on_this_machine_only(desk: Desk) -> None:
+    server = Served(desk)
     try:
         address = server.address
         get(address)
@@ -100,24 +103,24 @@ def test_it_listens_on_this_machine_only(pipeline: Pipeline) -> None:
         server.stop()
 
 
-def test_without_a_page_it_says_so_and_shows_it_once_it_is_made(pipeline: Pipeline) -> None:
-    server = Served(pipeline)
+def test_without_a_page_it_says_so_and_shows_it_once_it_is_made(desk: Desk) -> None:
+    server = Served(desk)
     try:
         address = server.address
         answer = get(address)
         assert (answer.status_code, "There is no page yet" in answer.text) == (404, True)
-        made(pipeline, "a.csv", csv_bytes(answers(1, 3)))
+        desk.publish("a", range(3))
         assert get(address).status_code == 200
     finally:
         server.stop()
 
 
-def test_a_port_that_is_taken_is_named(pipeline: Pipeline) -> None:
+def test_a_port_that_is_taken_is_named(desk: Desk) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        server = Served(pipeline, "--port", str(port))
+        server = Served(desk, "--port", str(port))
         said, _ = server.process.communicate(timeout=60)
     assert server.process.returncode == 1
     assert said.strip() == (
@@ -127,17 +130,17 @@ def test_a_port_that_is_taken_is_named(pipeline: Pipeline) -> None:
 
 @pytest.mark.browser
 def test_an_open_page_renews_itself_and_keeps_what_was_searched_for(
-    served: tuple[Pipeline, str], chromium: Browser
+    served: tuple[Desk, str], chromium: Browser
 ) -> None:
-    pipeline, address = served
+    desk, address = served
     get(address)
     page = chromium.new_page()
     try:
         page.goto(address)
-        page.fill("#search", "quintosl")
+        page.fill("#search", "valerie 11")
         expect(page.locator("#found")).to_have_text("0 of 3 shown")
-        made(pipeline, "b.csv", csv_bytes(answers(10, 2)))
+        desk.publish("b", range(10, 12))
         expect(page.locator("#found")).to_have_text("1 of 5 shown", timeout=30_000)
-        expect(page.locator("#search")).to_have_value("quintosl")
+        expect(page.locator("#search")).to_have_value("valerie 11")
     finally:
         page.close()

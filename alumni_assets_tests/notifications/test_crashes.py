@@ -25,6 +25,8 @@ from alumni_assets_tests.notifications.stand_ins import (
     identities,
 )
 
+pytestmark = pytest.mark.slow
+
 EXPECTED = [
     "1 upload rejected",
     "5 new valid rows to approve",

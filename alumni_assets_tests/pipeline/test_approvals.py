@@ -17,6 +17,8 @@ from alumni_assets.stages.intake import utc_now
 from .answers import answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline, failure_of, only
 
+pytestmark = pytest.mark.slow
+
 FEW_BAD = csv_bytes([*answers(1, 9), answer(10, Email="nobody")])
 MANY_BAD = csv_bytes([*answers(20, 3), answer(23, Email="nobody")])
 
@@ -58,7 +60,6 @@ def test_a_run_that_refuses_everything_still_says_what_waits(pipeline: Pipeline)
     assert [row["upload"] for row in waiting(pipeline)] == [many]
 
 
-@pytest.mark.slow
 def test_at_most_a_hundred_that_wait_are_shown_and_all_are_counted(pipeline: Pipeline) -> None:
     keys = [f"{number}.csv" for number in range(101)]
     for number, key in enumerate(keys):

@@ -12,6 +12,8 @@ from alumni_assets import layout
 from .conftest import Pipeline
 from .hostile_uploads import HOSTILE_UPLOADS, LIMITS, HostileUpload, content_of
 
+pytestmark = pytest.mark.slow
+
 ACCEPTED = [upload for upload in HOSTILE_UPLOADS if upload.status == "validated"]
 REJECTED = [upload for upload in HOSTILE_UPLOADS if upload.status == "rejected"]
 

@@ -147,8 +147,7 @@ def test_importing_the_definitions_imports_nothing_that_is_slow() -> None:
         [
             sys.executable,
             "-c",
-            "import alumni_assets.definitions, sys; "
-            f"print(*sorted({_SLOW} & set(sys.modules)))",
+            f"import alumni_assets.definitions, sys; print(*sorted({_SLOW} & set(sys.modules)))",
         ],
         capture_output=True,
         text=True,

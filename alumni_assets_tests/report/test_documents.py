@@ -17,6 +17,8 @@ from alumni_assets.report.keeping import Documents
 from alumni_assets_tests.answers.people import Person, a_person, populations
 from alumni_assets_tests.report.offices import HOSTILE, RIGHT_TO_LEFT, a_population, content_of, pdf_text
 
+pytestmark = pytest.mark.slow
+
 GMAIL_CUTS_AT = 102 * 1024
 _VOID = {"meta", "img", "br"}
 

@@ -11,6 +11,8 @@ from alumni_assets import checks
 from alumni_assets.warehouse.history import HistoryReport, refresh_history
 from alumni_assets_tests.warehouse.surveys import RECEIVED, Row, Survey, response
 
+pytestmark = pytest.mark.slow
+
 MANILA = "Asia/Manila"
 
 
@@ -130,7 +132,6 @@ _ROWS = st.builds(
 )
 
 
-@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(batches=st.lists(st.lists(_ROWS, min_size=1, max_size=4), min_size=1, max_size=3), data=st.data())
 def test_in_whatever_order_batches_come_the_history_is_the_same(

@@ -33,6 +33,8 @@ ALL_BUT_THE_NUMBER = tuple(name for name in TABLES if name != "publication")
 
 READER = """
 import sys, duckdb
+
+pytestmark = pytest.mark.slow
 with duckdb.connect(sys.argv[1], read_only=True) as connection:
     for line in sys.stdin:
         (answer,) = connection.execute("SELECT generation, (SELECT count(*) FROM alumni) FROM publication").fetchall()
@@ -289,7 +291,6 @@ def interrupted_anywhere(survey: Survey, attempt: Callable[[FolderLake], object]
     raise AssertionError("the publication never came to its end")
 
 
-@pytest.mark.slow
 def test_a_publication_interrupted_at_any_step_in_the_lake_is_made_good_by_the_next(published: Survey) -> None:
     change_job_roles(published)
     steps = interrupted_anywhere(published, lambda lake: publish(published.warehouse, lake, NOW))
