@@ -10,10 +10,10 @@ demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
 
 test: $(STAMP)  ## All tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not server and not browser and not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow"
 
 lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
 	$(BIN)/ruff format --check .

@@ -1,10 +1,21 @@
-"""What all tests share: how a test ends that lacks something on this machine."""
+"""What all tests share: their order, and how a test ends that lacks something on this machine."""
 
 import os
 from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
+
+_LONGEST_FIRST = ("ui/test_dagster_dev", "lake/test_pipeline_in_a_bucket", "ui/", "corrections/", "dashboard/", "lake/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first: one that is begun last would keep a single process busy at the end."""
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, name in enumerate(_LONGEST_FIRST) if name in item.nodeid), len(_LONGEST_FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -31,10 +31,10 @@ from alumni_assets_tests.warehouse.surveys import Survey, response
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALL_BUT_THE_NUMBER = tuple(name for name in TABLES if name != "publication")
 
+pytestmark = pytest.mark.slow
+
 READER = """
 import sys, duckdb
-
-pytestmark = pytest.mark.slow
 with duckdb.connect(sys.argv[1], read_only=True) as connection:
     for line in sys.stdin:
         (answer,) = connection.execute("SELECT generation, (SELECT count(*) FROM alumni) FROM publication").fetchall()
