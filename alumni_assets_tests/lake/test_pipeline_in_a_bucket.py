@@ -20,14 +20,14 @@ ROW = "628496,valerie rivera,Computer Science,HR,product manager,Santo Tomas,sru
 
 @pytest.fixture
 def alumni(bucket_place: BucketPlace, tmp_path: Path) -> Any:
-    """Runs the command with the lake in the bucket; returns its exit status and what it printed as JSON."""
+    """Runs the command with the lake in the bucket; returns its exit status and what it printed, as a rule as JSON."""
     environment = {**os.environ, "ALUMNI_LAKE": bucket_place.location, "ALUMNI_HOME": str(tmp_path / "home")}
 
-    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
-        command = [str(Path(sys.executable).with_name("alumni")), *arguments, "--json"]
+    def run(*arguments: str, is_json: bool = True) -> tuple[int, Any]:
+        command = [str(Path(sys.executable).with_name("alumni")), *arguments, *(["--json"] if is_json else [])]
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr
-        return done.returncode, json.loads(done.stdout)
+        return done.returncode, json.loads(done.stdout) if is_json else done.stdout
 
     return run
 
@@ -57,6 +57,15 @@ def test_the_real_file_gives_the_published_figures_from_a_bucket(
     assert dict(ratings)["Accountancy"] == 3.20
     assert dict(ratings)["Education"] == 2.88
     assert excellent[0] == ("Main", 457, 86)
+    page = bucket_place.lake.read_bytes("published/dashboard.html").decode()
+    assert "Main has the most alumni rated 5 (86)" in page
+    assert "Donna Thompson" not in bucket_place.lake.read_bytes("published/dashboard_public.html").decode()
+    status, said = alumni("report", is_json=False)
+    assert status == 0
+    reports = [entry.key for entry in bucket_place.lake.list("reports/")]
+    (pdf,) = [key for key in reports if key.endswith("report.pdf")]
+    assert f"s3://{bucket_place.bucket}/{bucket_place.prefix}{pdf}" in said
+    assert bucket_place.lake.read_bytes(pdf).startswith(b"%PDF-")
 
 
 def test_uploads_stand_beside_each_other_in_a_bucket(alumni: Any, bucket_place: BucketPlace) -> None:
