@@ -23,6 +23,7 @@ Standing = Literal["higher", "lower", "no_clear_difference"]
 
 NOT_EQUAL = "“No clear difference” does not mean that they are equal."
 
+_MOST_NAMES = 3
 _PLURAL: dict[Question, str] = {
     "degree_performance": "college degrees",
     "campus_excellence": "campuses",
@@ -116,30 +117,34 @@ def _on_campuses(answer: Answer, found: Comparison) -> Verdict:
     known = [row for row in answer.rows if row.excellent is not None and row.alumni is not None]
     if not known:
         return Verdict(_capital(_difference(answer.question, found)), _shares_apart(answer, found), found, None)
-    most = max(known, key=lambda row: (row.excellent or 0, row.share or 0))
-    is_largest = all((most.alumni or 0) > (row.alumni or 0) for row in known if row is not most)
-    size = ", being the largest campus" if is_largest and len(known) > 1 else ""
-    headline = f"{_of_shown(answer)}{most.name} has the most alumni rated 5 ({_number(most.excellent)}){size}"
+    most = max(row.excellent or 0 for row in known)
+    first, *tied = (row for row in known if row.excellent == most)
+    is_largest = all((first.alumni or 0) > (row.alumni or 0) for row in known if row is not first)
+    size = ", being the largest campus" if is_largest and not tied and len(known) > 1 else ""
+    have = "have" if tied else "has"
+    each = " each" if tied else ""
+    names = _few([row.name for row in (first, *tied)])
+    headline = f"{_of_shown(answer)}{names} {have} the most alumni rated 5 ({_number(most)}{each}){size}"
     return Verdict(
         f"{headline}; by share, {_difference(answer.question, found)}", _shares_apart(answer, found), found, None
     )
 
 
 def _on_departments(answer: Answer, found: Comparison) -> Verdict:
-    frequent, ahead, test = _most_frequent(answer, "employs the most alumni")
+    frequent, ahead, test = _most_frequent(answer, "employs the most alumni", "employ the most alumni")
     headline = f"{frequent}; {_difference(answer.question, found)}" if frequent else _difference(answer.question, found)
     return Verdict(_capital(headline), f"{ahead} {_means_apart(answer, found)}".strip(), found, test)
 
 
 def _on_roles(answer: Answer) -> Verdict:
-    frequent, ahead, test = _most_frequent(answer, "is the most frequent role")
+    frequent, ahead, test = _most_frequent(answer, "is the most frequent role", "are the most frequent roles")
     if not frequent:
         return Verdict("Too few alumni to name a top job role", "", None, None)
     return Verdict(frequent, ahead, None, test)
 
 
-def _most_frequent(answer: Answer, what: str) -> tuple[str, str, Evidence | None]:
-    """Who comes first by number, whether the lead is clear, and the test of that."""
+def _most_frequent(answer: Answer, what: str, what_several: str) -> tuple[str, str, Evidence | None]:
+    """Who comes first by number, whether the lead is clear, and the test of that; of those who tie there is no lead."""
     counts = sorted(
         ((row.alumni, row.name) for row in answer.rows if row.alumni is not None), key=lambda c: (-c[0], c[1])
     )
@@ -150,6 +155,9 @@ def _most_frequent(answer: Answer, what: str) -> tuple[str, str, Evidence | None
         return f"{name} {what} ({_number(first)})", "", None
     second, runner_up = others[0]
     test = lead(first, second)
+    if first == second:
+        tied = [each for count, each in counts if count == first]
+        return f"{_few(tied)} {what_several} ({_number(first)} each)", "", test
     share = next((row.share for row in answer.rows if row.name == name and row.share is not None), None)
     of_all = f", {percent(share)} of all" if share is not None else ""
     if test.is_clear:
@@ -257,15 +265,11 @@ def percent(share: float) -> str:
 
 def p_value(value: float) -> str:
     """A p value as it is shown: p = 0.013."""
-    return (
-        "p < 0.001"
-        if value < 0.001
-        else "p > 0.99"
-        if value > 0.99
-        else f"p = {value:.3f}"
-        if value < 0.1
-        else f"p = {value:.2f}"
-    )
+    if value < 0.001:
+        return "p < 0.001"
+    if value > 0.99:
+        return "p > 0.99"
+    return f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
 
 
 def p_in_words(test: Evidence) -> str:
@@ -278,6 +282,13 @@ def p_in_words(test: Evidence) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: A, B and C."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names in a sentence; of many the first ones."""
+    if len(names) <= _MOST_NAMES:
+        return listed(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES:,} others"
 
 
 def _evidence(test: Evidence) -> str:

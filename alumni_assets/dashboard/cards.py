@@ -8,26 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alumni_assets.answers import changes
-from alumni_assets.answers.figures import GROUPED_BY, Answer, Cut, Figures, Question, Row, TrendPoint
-from alumni_assets.answers.verdicts import NOT_EQUAL, Verdict, judge, on_top_employees, percent
+from alumni_assets.answers.figures import Answer, Cut, Figures, Question, Row
+from alumni_assets.answers.verdicts import Verdict, judge, on_top_employees, percent
 from alumni_assets.dashboard import charts
-from alumni_assets.dashboard.charts import Drawing, Mark, Point
-from alumni_assets.survey_rules import PublicEditionRules
+from alumni_assets.dashboard.charts import Drawing, Mark
+from alumni_assets.dashboard.trend import trend
+from alumni_assets.dashboard.writing import HIDDEN, Table, interval, mean, number, share, share_interval
 
-HIDDEN = "not shown"
 _MOST_ROLES = 20
-_MOST_TRENDS = 10
-
-Cell = str | int | float | None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: a head, and rows of text. The first column is the rows' name, the others are figures."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +89,7 @@ def _card(
 ) -> Card:
     answer, verdict = figures.answers[question], verdicts[question]
     drawings, tables = parts(answer, verdict) if answer.rows else ((), ())
-    trend, trend_table = _trend(figures.trends, question)
+    over_time, trend_table = trend(figures.trends, question)
     return Card(
         anchor=question,
         question=TITLES[question],
@@ -110,7 +98,7 @@ def _card(
         definition=_DEFINITIONS[question],
         drawings=drawings,
         tables=tables,
-        trend=trend,
+        trend=over_time,
         trend_table=trend_table,
         changed=changes.changes_of_answer(previous.answers[question], answer) if previous else (),
     )
@@ -178,7 +166,7 @@ def _department_parts(answer: Answer, verdict: Verdict) -> Parts:
         ),
     )
     return _drawn(
-        _numbers("department_numbers", "Alumni by department", answer),
+        _numbers("department_numbers", "Alumni by department", answer, len(answer.rows)),
         _means("departments", "Mean rating by department", answer, verdict),
     ), (table,)
 
@@ -190,9 +178,8 @@ def _role_parts(answer: Answer, verdict: Verdict) -> Parts:
         answer,
         lambda row: (number(row.alumni), share(row.share), share_interval(row.share_low, row.share_high)),
     )
-    most = Answer(question=answer.question, rows=answer.rows[:_MOST_ROLES])
     title = "Alumni by job role" if len(answer.rows) <= _MOST_ROLES else f"Alumni by job role: the first {_MOST_ROLES}"
-    return _drawn(_numbers("job_roles", title, most)), (table,)
+    return _drawn(_numbers("job_roles", title, answer, _MOST_ROLES)), (table,)
 
 
 def _top_card(figures: Figures, previous: Figures | None) -> Card:
@@ -259,106 +246,21 @@ def _means(name: str, title: str, answer: Answer, verdict: Verdict) -> Drawing:
     )
 
 
-def _numbers(name: str, title: str, answer: Answer) -> Drawing:
-    total = _total(answer)
+def _numbers(name: str, title: str, answer: Answer, most: int) -> Drawing:
+    """How many alumni the first `most` groups have; the interval of their share of all as that many alumni."""
+    total = sum(row.alumni or 0 for row in answer.rows) + answer.unnamed
     marks = [
         Mark(
             row.name,
             f"n = {row.alumni:,}",
             row.alumni,
-            row.share_low * total if row.share_low is not None and total else None,
-            row.share_high * total if row.share_high is not None and total else None,
+            None if row.share_low is None else row.share_low * total,
+            None if row.share_high is None else row.share_high * total,
         )
-        for row in answer.rows
+        for row in answer.rows[:most]
         if row.alumni is not None
     ]
     return charts.counts(name, _described(title, marks, lambda value: f"{value:,.0f}"), marks, "Alumni")
-
-
-def _total(answer: Answer) -> float | None:
-    """How many alumni the shares are of."""
-    return next((row.alumni / row.share for row in answer.rows if row.share and row.alumni), None)
-
-
-def _trend(points: Sequence[TrendPoint], question: Question) -> tuple[Drawing | None, Table | None]:
-    """The answer by month or batch: a chart of the largest groups, and a table of all."""
-    found = [point for point in points if point.dimension == GROUPED_BY[question] and point.group is not None]
-    if not found:
-        return None, None
-    periods = sorted({(point.begins, point.period) for point in found})
-    everybody = {point.period: point.alumni for point in points if point.dimension == "overall"}
-    places = {period: place for place, (_, period) in enumerate(periods)}
-    sizes: dict[str, int] = {}
-    for point in found:
-        sizes[str(point.group)] = sizes.get(str(point.group), 0) + point.alumni
-    largest = sorted(sizes, key=lambda group: (-sizes[group], group))[:_MOST_TRENDS]
-    is_share = question in ("campus_excellence", "job_roles")
-    drawn = [
-        Point(str(point.group), period_name(point), places[point.period], *_trend_values(point, question, everybody))
-        for point in found
-        if point.group in largest
-    ]
-    what = {
-        "degree_performance": "Mean rating",
-        "campus_excellence": "Share rated 5",
-        "department_employment": "Mean rating",
-        "job_roles": "Share of those who answered",
-    }[question]
-    by = "month" if found[0].kind == "month" else "batch"
-    only = "" if len(sizes) <= _MOST_TRENDS else f", of the {_MOST_TRENDS} largest groups"
-    drawing = charts.trends(f"{question}_trend", f"{what} by {by}{only}.", drawn, f"{what} by {by}", is_share)
-    shown = percent if is_share else (lambda value: f"{value:.2f}")
-    rows = []
-    for point in found:
-        value, low, high = _trend_values(point, question, everybody)
-        ends = f"{shown(low)} to {shown(high)}" if low is not None and high is not None else "none"
-        rows.append((str(point.group), period_name(point), number(point.alumni), shown(value), ends))
-    return drawing, Table(f"{what} by {by}", ("Group", by.capitalize(), "Alumni", what, "95 % interval"), tuple(rows))
-
-
-def _trend_values(
-    point: TrendPoint, question: Question, everybody: dict[str, int]
-) -> tuple[float, float | None, float | None]:
-    if question == "campus_excellence":
-        return point.excellent / point.alumni, point.share_low, point.share_high
-    if question == "job_roles":
-        return point.alumni / everybody[point.period], None, None
-    return point.mean, point.mean_low, point.mean_high
-
-
-def period_name(point: TrendPoint) -> str:
-    """What a period is called: the month, or the day on which a batch came with the beginning of its name."""
-    if point.kind == "month":
-        return point.period
-    name = point.period.rpartition("@")[0]
-    return f"{point.begins:%Y-%m-%d} {name if len(name) <= 20 else name[:19] + '…'}"
-
-
-def how_to_read(least: int, limits: PublicEditionRules | None) -> tuple[str, ...]:
-    """How the page and the report are to be read, in sentences; with `limits` for the public edition.
-
-    Groups of fewer than `least` alumni are not compared.
-    """
-    notes = (
-        "Each dot is what the alumni who answered say on the whole; the line through it is the 95 % interval. Were "
-        "other alumni of the same kind asked again and again, about 95 of 100 such lines would hold the true value. n "
-        "is how many answered.",
-        "Groups are called different only where a test says so: first whether the groups of a question differ at all, "
-        "with Holm's correction over the questions, then each group against all others, with Holm's correction over "
-        "the groups. Of many comparisons some would look different by chance; the correction sees to that. p is how "
-        "often chance alone would give such differences, or greater ones, were the groups alike.",
-        f"{NOT_EQUAL} It means that these answers cannot tell them apart. Groups of fewer than {least} alumni are not "
-        "compared.",
-        "A difference is no cause: who chose a degree or a department differs in more than that.",
-        "Each alumnus counts once, with the newest answer. Ratings are from 1 to 5; excellent is 5.",
-    )
-    if limits is None:
-        return notes
-    return (
-        *notes,
-        f"This edition names nobody. Groups of fewer than {limits.min_estimate} alumni show no mean and no share, "
-        f"groups of fewer than {limits.min_count} no number, and others are left out where they would give these away.",
-    )
 
 
 def _table(caption: str, head: tuple[str, ...], answer: Answer, cells: Callable[[Row], tuple[str, ...]]) -> Table:
@@ -387,28 +289,3 @@ def _described(title: str, marks: Sequence[Mark], shown: Callable[[float], str])
         return title
     least, most = (choose(marks, key=lambda mark: mark.value) for choose in (min, max))
     return f"{title}: from {shown(least.value)} ({least.name}) to {shown(most.value)} ({most.name})."
-
-
-def number(value: int | None) -> str:
-    """A number as it is shown."""
-    return HIDDEN if value is None else f"{value:,}"
-
-
-def mean(value: float | None) -> str:
-    """A mean rating as it is shown."""
-    return HIDDEN if value is None else f"{value:.2f}"
-
-
-def share(value: float | None) -> str:
-    """A share as it is shown."""
-    return HIDDEN if value is None else percent(value)
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """The interval of a mean as it is shown."""
-    return "none" if low is None or high is None else f"{low:.2f} to {high:.2f}"
-
-
-def share_interval(low: float | None, high: float | None) -> str:
-    """The interval of a share as it is shown."""
-    return "none" if low is None or high is None else f"{percent(low)} to {percent(high)}"

@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.resources import files
 
 import duckdb
 from pydantic import BaseModel, ValidationError
@@ -89,7 +90,15 @@ def _previous(state: State | None, figures: Figures) -> Figures | None:
 
 
 def _made_by(rules: SurveyRules) -> str:
-    """A mark that changes with whatever the page is made of besides the figures."""
+    """A mark that changes with whatever the page is made of besides the figures: settings, programs, templates."""
     sections = rules.model_dump(mode="json", include={"time_zone", "answers", "dashboard", "public_edition", "report"})
-    parts = [json.dumps(sections, sort_keys=True), *(version(name) for name in ("alumni_assets", "altair"))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    parts = [
+        json.dumps(sections, sort_keys=True),
+        *(version(name) for name in ("altair", "vl-convert-python", "scipy")),
+    ]
+    folders = [
+        files("alumni_assets") / "answers",
+        *(files("alumni_assets.dashboard") / name for name in ("", "templates")),
+    ]
+    programs = sorted((one.name, one.read_bytes()) for folder in folders for one in folder.iterdir() if one.is_file())
+    return hashlib.sha256(repr((parts, programs)).encode()).hexdigest()[:16]

@@ -24,8 +24,9 @@ from alumni_assets.answers.figures import Batch, Drift, Figures, Moves
 from alumni_assets.answers.verdicts import p_value, percent
 from alumni_assets.contract import BY_NAME, REASONS, Code
 from alumni_assets.dashboard import downloads
-from alumni_assets.dashboard.cards import Card, Table, cards, how_to_read, number, share_interval
+from alumni_assets.dashboard.cards import Card, cards
 from alumni_assets.dashboard.charts import NARROW, Drawing
+from alumni_assets.dashboard.writing import Table, how_to_read, number, share_interval, total, totals
 from alumni_assets.survey_rules import SurveyRules
 
 Edition = Literal["internal", "public"]
@@ -127,17 +128,10 @@ def day(utc: datetime, rules: SurveyRules) -> str:
 
 
 def _tiles(figures: Figures, edition: Edition) -> list[tuple[str, str]]:
-    quality = figures.quality
-    tiles = [("Alumni", number(figures.alumni) if figures.alumni is not None else "too few to show")]
-    if edition == "internal":
-        tiles += [("Answers", number(figures.responses)), ("Batches", number(len(quality.batches)))]
-    return [
-        *tiles,
-        ("Rows set aside", number(quality.rows_set_aside)),
-        ("of these still open", number(quality.rows_open)),
-        ("Files rejected", number(quality.uploads_rejected)),
-        ("Files waiting for approval", number(quality.uploads_waiting)),
-    ]
+    alumni, *others = ((name, total(value)) for name, value in totals(figures).items())
+    if edition == "public":
+        return [alumni, *others]
+    return [alumni, ("Answers", number(figures.responses)), ("Batches", number(len(figures.quality.batches))), *others]
 
 
 def _illustrated(card: Card) -> dict[str, object]:

@@ -16,12 +16,11 @@ from alumni_assets import presentation
 from alumni_assets.answers import changes
 from alumni_assets.answers.figures import Figures, Quality
 from alumni_assets.contract import BY_NAME
-from alumni_assets.dashboard.cards import Card, cards, how_to_read
+from alumni_assets.dashboard.cards import Card, cards
 from alumni_assets.dashboard.page import day, least_compared, moment
+from alumni_assets.dashboard.writing import how_to_read, total, totals
 from alumni_assets.report.weeks import monday_of
 from alumni_assets.survey_rules import SurveyRules
-
-TOO_FEW = "too few to show"
 
 
 @dataclass(frozen=True)
@@ -133,15 +132,11 @@ def _summary(now: Figures, before: Figures | None) -> str:
 
 def _counts(now: Figures, before: Figures | None) -> Iterator[Count]:
     """Each number of the whole survey beside that of the last report."""
-    for name, one, other in (
-        ("Alumni", now.alumni, before.alumni if before else None),
-        ("Rows set aside", now.quality.rows_set_aside, before.quality.rows_set_aside if before else None),
-        ("of these still open", now.quality.rows_open, before.quality.rows_open if before else None),
-        ("Files rejected", now.quality.uploads_rejected, before.quality.uploads_rejected if before else None),
-        ("Files waiting for approval", now.quality.uploads_waiting, before.quality.uploads_waiting if before else None),
-    ):
+    then = totals(before) if before else {}
+    for name, one in totals(now).items():
+        other = then.get(name)
         change = _signed(one - other) if one is not None and other is not None else ""
-        yield Count(name, _number(one), _number(other) if before else "", change)
+        yield Count(name, total(one), total(other) if before else "", change)
 
 
 def _changed(now: tuple[Card, ...], before: tuple[Card, ...]) -> Iterator[Changed]:
@@ -177,10 +172,6 @@ def _quality(quality: Quality) -> Iterator[str]:
             f"{_of('file waits', 'files wait', quality.uploads_waiting)} for approval; what is in "
             f"{'it' if quality.uploads_waiting == 1 else 'them'} does not count yet."
         )
-
-
-def _number(value: int | None) -> str:
-    return TOO_FEW if value is None else f"{value:,}"
 
 
 def _signed(number: int) -> str:

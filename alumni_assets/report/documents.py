@@ -18,8 +18,9 @@ from typing import Any
 import typst
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from alumni_assets.dashboard.cards import Card, Table
+from alumni_assets.dashboard.cards import Card
 from alumni_assets.dashboard.charts import WIDE, Drawing
+from alumni_assets.dashboard.writing import Table
 from alumni_assets.report.content import Content
 from alumni_assets.report.keeping import Documents
 

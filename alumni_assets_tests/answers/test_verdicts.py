@@ -2,7 +2,7 @@
 
 import pytest
 
-from alumni_assets.answers.figures import Answer, Cut
+from alumni_assets.answers.figures import Cut
 from alumni_assets.answers.public_edition import public_answers
 from alumni_assets.answers.verdict_rows import verdict_rows
 from alumni_assets.answers.verdicts import judge, on_top_employees
@@ -27,8 +27,7 @@ def test_where_nothing_differs_nothing_is_called_different() -> None:
     found = headlines(people)
     assert found["degree_performance"] == "No clear difference between college degrees"
     assert found["department_employment"] == (
-        "Arts employs the most alumni (30, 33.3 % of all), not clearly ahead of Film (30); "
-        "no clear difference between departments"
+        "Arts, Film and Law employ the most alumni (30 each); no clear difference between departments"
     )
     grounds = judge(answers_of(people), 10)["degree_performance"].grounds
     assert grounds.startswith("Means lie between 3.00 (Arts) and 3.00 (Law). Chance alone could give such differences")
@@ -74,6 +73,14 @@ def test_a_campus_with_a_clearly_higher_share_is_named() -> None:
         "Porac has the most alumni rated 5 (48); by share, Porac has a clearly higher share, "
         "Lubao and Main have a clearly lower share than the rest"
     )
+
+
+def test_groups_that_tie_are_named_together_and_none_is_ahead() -> None:
+    roles = [a_person(job_role=role) for role in ("Actor", "Baker", "Clerk", "Dean", "Editor") for _ in range(6)]
+    campuses = [a_person(5, dmc_campus=campus) for campus in ("Main", "Porac") for _ in range(4)]
+    found = headlines([*roles, *campuses, *[a_person(dmc_campus="Main")] * 9])
+    assert found["campus_excellence"].startswith("Porac and Main have the most alumni rated 5 (4 each); by share, ")
+    assert headlines(roles)["job_roles"] == "Actor, Baker, Clerk and 2 others are the most frequent roles (6 each)"
 
 
 def test_a_clear_lead_is_called_one() -> None:
@@ -169,7 +176,6 @@ def test_the_table_of_verdicts_has_a_row_for_each_question_and_each_group() -> N
 
 
 def test_the_table_of_verdicts_about_nobody_has_only_the_questions() -> None:
-    nobody: dict[str, Answer] = dict(answers_of([]))  # type: ignore[arg-type]
-    rows = verdict_rows(nobody, [], least=10)  # type: ignore[arg-type]
+    rows = verdict_rows(answers_of([]), [], least=10)
     assert rows["group_name"].isna().all()
     assert rows["alumni"].fillna(0).eq(0).all()

@@ -73,6 +73,13 @@ def test_changed_settings_make_the_page_anew(desk: Desk, tmp_path: Path) -> None
     assert "valerie.1@school.edu.ph" not in desk.page()
 
 
+def test_other_templates_and_programs_make_the_page_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.publish("a", range(3))
+    assert not desk.keep().is_new
+    monkeypatch.setattr("alumni_assets.dashboard.keeping.version", lambda name: "another")
+    assert desk.keep().is_new
+
+
 def test_a_page_before_any_upload_says_that_there_is_nobody(desk: Desk) -> None:
     desk.publish()
     assert "No alumni yet." in desk.page()

@@ -104,7 +104,7 @@ def test_a_release_while_another_is_being_prepared_wins(office: Office, monkeypa
 
     def keep(reports: Reports, *what: object) -> bool:
         office.release(NOBODY_LISTENS)
-        return really(reports, *what)  # type: ignore[arg-type]
+        return really(reports, *what)
 
     monkeypatch.setattr(Reports, "keep", keep)
     again = office.prepare()
@@ -152,7 +152,7 @@ def test_a_report_that_was_cut_short_is_made_again(office: Office, monkeypatch: 
 
         def put(lake: object, key: str, data: bytes, fuse: Fuse = fuse) -> None:
             fuse.step(key)
-            really(lake, key, data)  # type: ignore[arg-type]
+            really(lake, key, data)
 
         monkeypatch.setattr(type(office.lake), "put_bytes", put)
         with pytest.raises(Crash):
