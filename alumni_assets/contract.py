@@ -199,6 +199,8 @@ CORRECTION_CODES: tuple[Code, ...] = (Code.NO_SUCH_ROW, Code.DOUBLED_ROW)
 BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 NAMES: tuple[str, ...] = tuple(BY_NAME)
 VOCABULARY_COLUMNS: tuple[str, ...] = ("college_degree", "department", "dmc_campus")
+# Columns of which many rows have the same cell, so that it is enough to look at each distinct cell once.
+REPETITIVE_COLUMNS: tuple[str, ...] = (*VOCABULARY_COLUMNS, "job_role", "performance_rating")
 
 LINEAGE: dict[str, str] = {
     "upload": "The upload that the row came with.",

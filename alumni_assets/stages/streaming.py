@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,10 +12,20 @@ from typing import Self, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from alumni_assets.contract import LINEAGE, REPETITIVE_COLUMNS
+
 T = TypeVar("T")
 R = TypeVar("R")
 _ROW_GROUP = 200_000
 _READ_ROWS = 50_000
+_REPETITIVE = [
+    *REPETITIVE_COLUMNS,
+    *(name for name in LINEAGE if name != "source_row"),
+    "corrects",
+    "other_columns",
+    *(f"problems.list.element.{name}" for name in ("code", "column", "message", "suggestion")),
+]
+_WITH_STATISTICS = ["source_row", "employee_id"]
 CORES = os.cpu_count() or 1
 
 
@@ -36,23 +46,34 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 class TableSink(AbstractContextManager["TableSink"]):
-    """Writes batches to a Parquet file in row groups of a useful size. `rows` counts what came."""
+    """Writes batches to a Parquet file. `rows` counts what came.
+
+    The file depends on the rows alone, not on the batches in which they come, so that its hash tells its content.
+    """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            # Looking for repetitions where there are few, and for the least and greatest text, costs half of writing.
+            use_dictionary=_REPETITIVE,
+            write_statistics=_WITH_STATISTICS,
+        )
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
         self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add a batch; it may be held back until a row group is full."""
+        """Add a batch; rows are held back until a row group is full."""
         if batch.num_rows == 0:
             return
         self._held.append(batch)
         self._held_rows += batch.num_rows
         self.rows += batch.num_rows
         if self._held_rows >= _ROW_GROUP:
-            self._flush()
+            self._write_row_groups()
 
     def __enter__(self) -> Self:
         return self
@@ -60,17 +81,22 @@ class TableSink(AbstractContextManager["TableSink"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self._flush()
+        if error is None and self._held:
+            self._write_row_groups(last=True)
         self._writer.close()
 
-    def _flush(self) -> None:
-        if self._held:
-            self._writer.write_table(pa.Table.from_batches(self._held), row_group_size=_ROW_GROUP)
-        self._held, self._held_rows = [], 0
+    def _write_row_groups(self, last: bool = False) -> None:
+        held = pa.Table.from_batches(self._held)
+        end = held.num_rows if last else held.num_rows - held.num_rows % _ROW_GROUP
+        for start in range(0, end, _ROW_GROUP):
+            rows = held.slice(start, min(_ROW_GROUP, end - start))
+            self._writer.write_table(rows.combine_chunks(), row_group_size=_ROW_GROUP)
+        self._held, self._held_rows = held.slice(end).to_batches(), held.num_rows - end
 
 
-def stored_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The batches of a Parquet file, read as they are asked for."""
-    with pq.ParquetFile(path, pre_buffer=False) as file:
+def stored_batches(
+    path: Path, columns: list[str] | None = None, encoded: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a Parquet file, read as they are asked for; the columns of `encoded` come dictionary-encoded."""
+    with pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(encoded)) as file:
         yield from file.iter_batches(_READ_ROWS, columns=columns)

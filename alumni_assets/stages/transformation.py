@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alumni_assets import layout
-from alumni_assets.contract import COLUMNS, Contract
-from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA
+from alumni_assets.contract import COLUMNS, REPETITIVE_COLUMNS, Contract
+from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.queries import EXACT_DUPLICATES, query
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.approval import RowsChangedError
@@ -28,6 +28,8 @@ from alumni_assets.survey.standing import Seen, Transformed
 from alumni_assets.survey.transformation import transform
 
 _PREVIEWED = 10
+# Text columns that are transformed by their distinct cells.
+_ENCODED = [name for name in REPETITIVE_COLUMNS if pa.types.is_string(VALID_SCHEMA.field(name).type)]
 _REQUIRED = [column.name for column in COLUMNS if column.required]
 
 
@@ -82,7 +84,7 @@ def transform_upload(
                 "for it again and approve that."
             )
         with TableSink(target, TRANSFORMED_SCHEMA) as sink:
-            for batch in ordered_map(complete, stored_batches(valid)):
+            for batch in ordered_map(complete, stored_batches(valid, encoded=_ENCODED)):
                 sink.write(batch)
                 progress(sink.rows, time.monotonic() - started)
         repeated = np.array([], np.int64) if corrects else _exact_duplicates(target, memory_limit)

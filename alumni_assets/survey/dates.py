@@ -15,6 +15,7 @@ _EARLIEST = np.datetime64("1900-01-01", "us")
 _MOST_OFFSET_MINUTES = 14 * 60
 _MICROSECONDS = 1_000_000
 
+_LENGTH_OF_ISO = len("2026-11-20 08:15:00")
 _PLAIN_ISO = r"^(?:19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}:[0-9]{2})?$"
 _DATE = (
     r"(?P<iso_year>[0-9]{4})-(?P<iso_month>[0-9]{2})-(?P<iso_day>[0-9]{2})"
@@ -39,15 +40,27 @@ def timestamp(tidied: pa.Array, rules: DateRules, time_zone: str) -> pa.Array:
     also with AM or PM, read by the configured order; 2026/04/03 3:30:00 PM GMT+8). A time with an
     offset is converted to the time zone. Years before 1900 are taken for typing errors.
     """
-    plain = pc.match_substring_regex(tidied, _PLAIN_ISO)
+    # All that Arrow takes for a time, and that is so long, is YYYY-MM-DD HH:MM:SS.
+    usual = pc.equal(pc.binary_length(tidied), _LENGTH_OF_ISO)
     try:
-        times = pc.cast(pc.if_else(plain, tidied, pa.scalar(None, pa.string())), TIMESTAMP)
-    except pa.ArrowInvalid:  # a plain date that no calendar has, such as the 30th of February
-        return _by_parts(tidied, rules, time_zone)
-    if pc.all(pc.or_(plain, pc.equal(tidied, ""))).as_py():
+        times = _cast(tidied, usual)
+    except pa.ArrowInvalid:
+        usual = pc.match_substring_regex(tidied, _PLAIN_ISO)
+        try:
+            times = _cast(tidied, usual)
+        except pa.ArrowInvalid:  # a plain date that no calendar has, such as the 30th of February
+            return _by_parts(tidied, rules, time_zone)
+    times = pc.if_else(pc.less(times, pa.scalar(_EARLIEST, TIMESTAMP)), pa.scalar(None, TIMESTAMP), times)
+    unusual = pc.and_not(pc.not_equal(tidied, ""), usual)
+    if not pc.any(unusual).as_py():
         return times
-    unusual = pc.invert(plain)
     return pc.replace_with_mask(times, unusual, _by_parts(tidied.filter(unusual), rules, time_zone))
+
+
+def _cast(tidied: pa.Array, chosen: pa.Array) -> pa.Array:
+    """Arrow's reading of the chosen texts, null for the others. Raises ArrowInvalid."""
+    texts = tidied if pc.all(chosen).as_py() else pc.if_else(chosen, tidied, pa.scalar(None, pa.string()))
+    return pc.cast(texts, TIMESTAMP)
 
 
 class _Parts:

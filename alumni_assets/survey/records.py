@@ -126,8 +126,9 @@ def _ambiguous_tail(data: bytes) -> int:
 
 
 def _structure(data: bytes, separator: bytes) -> _Structure:
-    if b'"' not in data and data.count(b"\r") == data.count(b"\r\n"):
-        return _Structure(data.count(b"\n"), data.find(b"\n") + 1, data.rfind(b"\n") + 1, False)
+    if b'"' not in data and (b"\r" not in data or data.count(b"\r") == data.count(b"\r\n")):
+        newlines = int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+        return _Structure(newlines, data.find(b"\n") + 1, data.rfind(b"\n") + 1, False)
     ends, in_quotes = _record_ends(data, separator)
     first, last = (int(ends[0]), int(ends[-1])) if ends.size else (0, 0)
     return _Structure(int(ends.size), first, last, in_quotes)

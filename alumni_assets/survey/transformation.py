@@ -49,8 +49,16 @@ def transform(contract: Contract, received_at: datetime) -> Transform:
 def clean_name(names: pa.Array, rules: NameRules) -> pa.Array:
     """Title-cased names without titles and suffixes: `DR. JOHN O'BRIEN JR.` becomes `John O'Brien`."""
     titled = pc.utf8_title(cells.bare_name(cells.tidy(names), rules))
-    special = rf"\bMc\p{{L}}|['’]S\b|\p{{M}}\p{{L}}|\p{{L}}ʻ\p{{L}}|{_numeral_pattern(rules)}"
-    return cells.where_matching(titled, special, lambda some: _each(some, lambda name: _special_name(name, rules)))
+
+    def correct(pattern: str) -> Callable[[pa.Array], pa.Array]:
+        special = rf"\bMc{pattern}|{_numeral_pattern(rules)}"
+        return lambda some: cells.where_matching(
+            some,
+            special,
+            lambda few: cells.by_distinct(few, lambda each: _each(each, lambda n: _special_name(n, rules))),
+        )
+
+    return cells.by_alphabet(titled, correct(r"[a-z]|'S\b"), correct(r"\p{L}|['’]S\b|\p{M}\p{L}|\p{L}ʻ\p{L}"))
 
 
 def clean_job_role(roles: pa.Array, rules: JobRoleRules) -> pa.Array:
@@ -64,7 +72,7 @@ def clean_job_role(roles: pa.Array, rules: JobRoleRules) -> pa.Array:
         titled = words.sub(lambda word: acronyms.get(word[0].casefold()) or word[0].capitalize(), role)
         return known.get(role.casefold(), titled)
 
-    return cells.by_distinct(cells.tidy(roles), lambda some: _each(some, clean))
+    return cells.by_distinct(roles, lambda some: _each(cells.tidy(some), clean))
 
 
 def clean_email(emails: pa.Array, replaced: dict[str, str]) -> pa.Array:
@@ -84,7 +92,7 @@ def _or_null(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
 
 
 def _in_vocabulary(values: pa.Array, name: str, contract: Contract) -> pa.Array:
-    return cells.canonical(cells.tidy(values), contract.vocabulary(name))
+    return cells.by_distinct(values, lambda some: cells.canonical(cells.tidy(some), contract.vocabulary(name)))
 
 
 def _each(values: pa.Array, function: Callable[[str], str]) -> pa.Array:

@@ -4,15 +4,14 @@ Batch in, batch out; the same functions run on threads here and through mapInArr
 files is in `reading.py`, writing tables in `stages/`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alumni_assets.contract import BY_NAME, NAMES, REASONS, VOCABULARY_COLUMNS, Code, Contract
+from alumni_assets.contract import BY_NAME, NAMES, REASONS, REPETITIVE_COLUMNS, VOCABULARY_COLUMNS, Code, Contract
 from alumni_assets.contract_arrow import INVALID_SCHEMA, PROBLEM_TYPE, VALID_SCHEMA
 from alumni_assets.survey import cells, dates
 from alumni_assets.survey.parsing import NUMBERED_SCHEMA
@@ -30,19 +29,25 @@ def judge(contract: Contract, upload_day: date) -> Judge:
     `problems` is null for a valid row. `upload_day` is the day on which the upload was first seen,
     in the survey's time zone. pandera judges; the sentences are built for the failing rows only.
     """
-    from alumni_assets.survey.schemas import failures_of, text_schema
+    from alumni_assets.survey.schemas import text_schema, wrong_cells
 
     schema = text_schema(contract, upload_day)
 
+    def wrong_rows(column: pa.Array, name: str) -> Iterator[tuple[Code, np.ndarray]]:
+        """For each rule that some cell of a column does not keep to, the rows of which that is true."""
+        if name not in REPETITIVE_COLUMNS:
+            yield from wrong_cells(schema.columns[name], cells.tidy(column))
+            return
+        encoded = column.dictionary_encode(null_encoding="encode")
+        for code, wrong in wrong_cells(schema.columns[name], cells.tidy(encoded.dictionary)):
+            yield code, wrong[encoded.indices.to_numpy()]
+
     def judged(batch: pa.RecordBatch) -> pa.RecordBatch:
-        tidied = pd.DataFrame(
-            {name: pd.Series(pd.arrays.ArrowExtensionArray(cells.tidy(batch[name]))) for name in NAMES}
-        )
         whole = pc.is_null(batch["reading_problem"]).to_numpy(zero_copy_only=False)
         parts = [_row_problems(batch, ~whole)]
-        for failure in failures_of(schema, tidied):
-            rows = np.flatnonzero(~failure.fine & whole)
-            parts.append(_cell_problems(batch[failure.column], rows, failure.column, failure.code, contract))
+        for name in NAMES:
+            for code, wrong in wrong_rows(batch[name], name):
+                parts.append(_cell_problems(batch[name], np.flatnonzero(wrong & whole), name, code, contract))
         return batch.append_column("problems", _lists(parts, batch.num_rows))
 
     return judged
@@ -61,8 +66,8 @@ def valid_rows(
     typed = {
         "source_row": rows["corrects_row"] if corrected_by else rows["source_row"],
         "corrected_by": pa.repeat(pa.scalar(corrected_by, pa.string()), rows.num_rows),
-        "employee_id": cells.whole_number_text(cells.tidy(rows["employee_id"])),
-        "performance_rating": cells.whole_number_text(cells.tidy(rows["performance_rating"])),
+        "employee_id": _whole_number_text(rows["employee_id"]),
+        "performance_rating": cells.by_distinct(rows["performance_rating"], _whole_number_text),
         "submission_date": dates.timestamp(cells.tidy(rows["submission_date"]), rules.submission_date, rules.time_zone),
         "upload": pa.repeat(pa.scalar(upload, pa.string()), rows.num_rows),
     }
@@ -85,6 +90,10 @@ def invalid_rows(judged: pa.RecordBatch, upload: str, corrects: str | None = Non
         [pc.cast(repeated.get(field.name, _or_null(rows, field.name)), field.type) for field in INVALID_SCHEMA],
         schema=INVALID_SCHEMA,
     )
+
+
+def _whole_number_text(column: pa.Array) -> pa.Array:
+    return cells.whole_number_text(cells.tidy(column))
 
 
 def _or_null(rows: pa.RecordBatch, name: str) -> pa.Array:

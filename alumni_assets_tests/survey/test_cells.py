@@ -75,9 +75,10 @@ def test_cells_are_tidied_alike_whatever_their_neighbours(texts: list[str], data
 
 
 @given(st.lists(examples.text), st.integers(0, 3))
-def test_printable_ascii_is_told_from_all_else(texts: list[str], start: int) -> None:
-    expected = all(" " <= letter <= "~" for text in texts[start:] for letter in text)
-    assert cells.is_printable_ascii(pa.array(texts, pa.string()).slice(start)) is expected
+def test_cells_beyond_printable_ascii_are_told_from_the_others(texts: list[str], start: int) -> None:
+    expected = [not all(" " <= letter <= "~" for letter in text) for text in texts[start:]]
+    found = cells.beyond_printable_ascii(pa.array(texts, pa.string()).slice(start))
+    assert (found.to_pylist() if found is not None else [False] * len(expected)) == expected
 
 
 @pytest.mark.parametrize(

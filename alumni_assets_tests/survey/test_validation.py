@@ -239,7 +239,7 @@ def test_a_rule_that_breaks_is_not_taken_for_a_verdict(contract: Contract, monke
         raise ZeroDivisionError
 
     monkeypatch.setattr("alumni_assets.survey.rules._plausible_email", broken)
-    with pytest.raises(Exception, match="ZeroDivisionError"):
+    with pytest.raises(ZeroDivisionError):
         judge(contract, UPLOAD_DAY)(examples.numbered([GOOD_ROW]))
 
 
@@ -248,7 +248,7 @@ def test_pandera_alone_tells_the_same_rows(contract: Contract) -> None:
     frame.loc[1, "email"] = "nobody"
     schema = text_schema(contract, UPLOAD_DAY)
     schema.validate(frame.head(1))
-    with pytest.raises(Exception, match="email not_an_email"):
+    with pytest.raises(Exception, match="not_an_email"):
         schema.validate(frame)
 
 
