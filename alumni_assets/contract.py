@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from alumni_assets.survey_rules import SurveyRules, default_rules
@@ -246,7 +247,10 @@ class Contract:
 
     rules: SurveyRules
 
-    @property
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    @cached_property
     def hash(self) -> str:
         """16 hex digits that change whenever a row might be judged or transformed differently."""
         judged_by = self.rules.model_dump(mode="json", exclude={**_JUDGES_NO_ROW, "limits": {"attempts"}})

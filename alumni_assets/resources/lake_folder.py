@@ -43,6 +43,7 @@ class FolderLake(Lake):
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+        self._real_root = os.path.realpath(self._root)
 
     def list(self, prefix: str) -> Iterator[LakeEntry]:
         start = check_prefix(prefix)
@@ -159,7 +160,7 @@ class FolderLake(Lake):
         return path
 
     def _is_inside(self, path: Path) -> bool:
-        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root))
+        return Path(os.path.realpath(path)).is_relative_to(self._real_root)
 
     def _existing(self, key: str) -> Path:
         if self.stat(key) is None:

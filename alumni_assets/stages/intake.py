@@ -3,7 +3,7 @@
 Whatever happens under raw/ afterwards changes nothing: all later stages read the pinned copy.
 """
 
-import shutil
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -197,9 +197,12 @@ def _copy_once(lake: Lake, source: Path, target: str, sha256: str) -> int:
     if existing is not None:
         return existing.size
     with lake.writing(target) as copy:
+        digest = hashlib.sha256()
         with source.open("rb") as reader, copy.open("wb") as writer:
-            shutil.copyfileobj(reader, writer, _COPIED_AT_ONCE)
-        if sha256_of(copy) != sha256:
+            while chunk := reader.read(_COPIED_AT_ONCE):
+                digest.update(chunk)
+                writer.write(chunk)
+        if digest.hexdigest() != sha256:
             raise UploadChangedError("The file changed while it was copied.")
         return copy.stat().st_size
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -31,10 +32,15 @@ CORES = os.cpu_count() or 1
 
 def ordered_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """`map` on as many threads as there are cores, in order, never more than a few results ahead."""
+    pending = iter(items)
+    first = list(islice(pending, 2))
+    if len(first) < 2:  # for one item no thread is worth its start
+        yield from map(function, first)
+        return
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(CORES) as pool:
         try:
-            for item in items:
+            for item in chain(first, pending):
                 waiting.append(pool.submit(function, item))
                 if len(waiting) > CORES:
                     yield waiting.popleft().result()

@@ -23,7 +23,6 @@ CHUNK = 8 << 20
 _SNIFFED = 1 << 16
 _LONGEST_HEADER = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
-_BEYOND_ASCII = bytes(range(128, 256))
 _NO_TITLE = " \t\r\n\v\f\xa0\ufeff" + "".join(_DELIMITERS)
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -266,11 +265,20 @@ def _utf8_characters(head: bytes, rest: BinaryIO) -> tuple[int, int]:
     """
     good = bad = 0
     for text in _texts_beyond_ascii(head, rest):
-        valid = text.encode("utf-8", "ignore")  # without the bytes that were no UTF-8
-        characters = len(valid.decode())
-        good += characters - len(valid.translate(None, _BEYOND_ASCII))
-        bad += len(text) - characters
+        beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
+        damaged = _damaged_bytes(text)
+        good += beyond_ascii - damaged
+        bad += damaged
     return good, bad
+
+
+def _damaged_bytes(text: str) -> int:
+    """How many characters of a text stand for bytes that were no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return len(text) - len(text.encode("utf-8", "ignore").decode())
+    return 0
 
 
 def _texts_beyond_ascii(head: bytes, rest: BinaryIO) -> Iterator[str]:

@@ -5,6 +5,7 @@ pandera is slow to import, so this module is imported where rows are judged and 
 
 from collections.abc import Iterator
 from datetime import date
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.survey.rules import Rule, rules_of
 
 
+# Making one takes as long as judging a thousand rows by it.
+@lru_cache(maxsize=32)
 def text_schema(contract: Contract, upload_day: date) -> pandera.DataFrameSchema:
     """Judges tidied text: one string column for each column of the contract, with its rules as checks.
 
@@ -45,6 +48,7 @@ def wrong_cells(schema: pandera.Column, tidied: pa.Array) -> Iterator[tuple[Code
             yield Code(check.name), ~result.check_output.to_numpy()
 
 
+@cache
 def valid_schema() -> pandera.DataFrameSchema:
     """The stored `valid/` table: types of the contract, required cells filled."""
     return pandera.DataFrameSchema(
@@ -54,6 +58,7 @@ def valid_schema() -> pandera.DataFrameSchema:
     )
 
 
+@lru_cache(maxsize=2)
 def transformed_schema(contract: Contract) -> pandera.DataFrameSchema:
     """The stored `transformed/` table: types, vocabularies, canonical phone numbers, ratings, spaces."""
     columns = {field.name: _typed(field) for field in TRANSFORMED_SCHEMA}
