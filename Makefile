@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
+BENCH ?=
 
-.PHONY: demo test fast lint format lock docs clean
+.PHONY: demo test fast bench lint format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -14,6 +17,9 @@ test: $(STAMP)  ## All tests
 
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow"
+
+bench: $(STAMP) $(PEERS_STAMP)  ## Measure, beside other tools: make bench BENCH="--rows 10000000", BENCH="merge", BENCH=--help
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
 	$(BIN)/ruff format --check .
@@ -33,8 +39,8 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	  --no-emit-index-url --no-annotate --no-strip-extras --upgrade --quiet \
 	  --custom-compile-command "make lock" --output-file requirements.lock
 
-clean:  ## Remove the environment and the demonstration's state
-	rm -rf $(VENV) .demo
+clean:  ## Remove the environments and the demonstration's state
+	rm -rf $(VENV) $(PEERS) .demo
 
 # The stamp names what was installed, so that a changed lock file installs anew.
 $(STAMP): requirements.lock pyproject.toml
@@ -44,4 +50,11 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The tools that `make bench` measures beside ours are no dependencies of the product.
+$(PEERS_STAMP): benchmarks/peers/requirements.txt
+	@echo 'Installing what ours is measured beside into $(PEERS); that takes a minute, once.'
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
 	@touch $@
