@@ -4,14 +4,14 @@ One run works on many uploads, and each upload is a partition that keeps its own
 check results. Dagster's ordinary results (`MaterializeResult`, `AssetCheckResult`, a plain `Output`) speak for the
 whole run, so the ops of this project yield the events of this module instead.
 
-This is the one place that depends on two things which Dagster does not promise to keep: partitioned asset checks
-(a preview, hence the pinned minor version) and the names taken from `dagster._core` below. What an upload is, and
-whether a check passed, is decided elsewhere.
+This is the one place that depends on three things which Dagster does not promise to keep: partitioned asset checks
+(a preview, hence the pinned minor version), the names taken from `dagster._core` below, and how its SQLite store
+opens its files. What an upload is, and whether a check passed, is decided elsewhere.
 """
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -25,10 +25,8 @@ from dagster import (
     AssetKey,
     AssetMaterialization,
     AssetRecordsFilter,
-    DagsterEventType,
     DagsterInstance,
     DynamicPartitionsDefinition,
-    EventLogRecord,
     Output,
     PreviewWarning,
 )
@@ -41,7 +39,6 @@ from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG
-from dagster_shared.record import replace
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -84,6 +81,7 @@ def report_materialization(
 
 
 def report_check(
+    context: AssetExecutionContext,
     check: AssetCheckKey,
     upload: str,
     passed: bool,
@@ -91,10 +89,11 @@ def report_check(
     metadata: Mapping[str, Any] | None = None,
     severity: AssetCheckSeverity = AssetCheckSeverity.ERROR,
 ) -> AssetCheckEvaluation:
-    """The event that says how `check` ended for `upload`, to be yielded by the op through `with_targets`.
+    """The event that says how `check` ended for `upload`, to be yielded by the op.
 
-    A failed result never fails the run, even where the check is blocking: one bad upload must not hold up the others,
-    so the ops downstream leave it out by themselves.
+    Yield it after the upload's materialization of the checked asset: the result counts for the newest one that is
+    recorded by then. A failed result never fails the run, even where the check is blocking: one bad upload must not
+    hold up the others, so the ops downstream leave it out by themselves.
     """
     return AssetCheckEvaluation(
         asset_key=check.asset_key,
@@ -104,23 +103,9 @@ def report_check(
         description=description,
         metadata=metadata,
         severity=severity,
+        target_materialization_data=_newest_materialization(context.instance, check.asset_key, upload),
         blocking=False,
     )
-
-
-def with_targets(context: AssetExecutionContext, events: Sequence[Any]) -> Iterator[Any]:
-    """The events of many uploads, to be yielded by the op: materializations first, then check results.
-
-    Each result is told the newest materialization of its upload, without which Dagster takes the check as not
-    evaluated. They are looked up for all uploads at once: one by one they would cost as much as writing the events.
-    """
-    results = [event for event in events if isinstance(event, AssetCheckEvaluation)]
-    yield from (event for event in events if not isinstance(event, AssetCheckEvaluation))
-    for asset in dict.fromkeys(result.asset_key for result in results):
-        of_asset = [result for result in results if result.asset_key == asset]
-        newest = _newest_materializations(context.instance, asset, {str(result.partition) for result in of_asset})
-        for result in of_asset:
-            yield replace(result, target_materialization_data=newest.get(str(result.partition)))
 
 
 @contextmanager
@@ -136,7 +121,8 @@ def event_store_kept_open(context: AssetExecutionContext) -> Iterator[None]:
         return
     with ExitStack() as connections:
         kept = {
-            shard: connections.enter_context(_connection(store, shard)) for shard in (INDEX_SHARD_NAME, context.run_id)
+            shard: connections.enter_context(_connection(store, shard))
+            for shard in (INDEX_SHARD_NAME, context.run.run_id)
         }
         connect, thread = store._connect, threading.get_ident()
 
@@ -151,7 +137,7 @@ def event_store_kept_open(context: AssetExecutionContext) -> Iterator[None]:
                     yield connection
 
         store._connect = connect_once  # type: ignore[method-assign]
-        connections.callback(delattr, store, "_connect")
+        connections.callback(setattr, store, "_connect", connect)
         yield
 
 
@@ -188,7 +174,7 @@ def report_whole_check(
             description=description,
             metadata=metadata,
             severity=severity,
-            target_materialization_data=_newest_materialization(instance, check.asset_key),
+            target_materialization_data=_newest_materialization(instance, check.asset_key, None),
             blocking=False,
         )
     )
@@ -217,27 +203,16 @@ def finish_step(context: AssetExecutionContext) -> Iterator[Output[None]]:
             yield Output(None, output_name=output.name, metadata=_ALREADY_REPORTED)
 
 
-def _newest_materializations(
-    instance: DagsterInstance, asset: AssetKey, uploads: set[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
-        asset, DagsterEventType.ASSET_MATERIALIZATION, uploads
-    )
-    records = instance.fetch_materializations(
-        AssetRecordsFilter(asset_key=asset, storage_ids=list(ids.values())), limit=max(len(ids), 1)
-    ).records
-    by_id = {record.storage_id: record for record in records}
-    return {upload: _target(by_id[storage_id]) for upload, storage_id in ids.items() if storage_id in by_id}
-
-
 def _newest_materialization(
-    instance: DagsterInstance, asset: AssetKey
+    instance: DagsterInstance, asset: AssetKey, upload: str | None
 ) -> AssetCheckEvaluationTargetMaterializationData | None:
-    found = instance.fetch_materializations(AssetRecordsFilter(asset_key=asset), limit=1).records
-    return _target(found[0]) if found else None
-
-
-def _target(record: EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+    """What a check result points to: without it, Dagster takes the check of that upload as not evaluated."""
+    partitions = None if upload is None else [upload]
+    found = instance.fetch_materializations(
+        AssetRecordsFilter(asset_key=asset, asset_partitions=partitions), limit=1
+    ).records
+    if not found:
+        return None
     return AssetCheckEvaluationTargetMaterializationData(
-        run_id=record.run_id, storage_id=record.storage_id, timestamp=record.timestamp
+        run_id=found[0].run_id, storage_id=found[0].storage_id, timestamp=found[0].timestamp
     )

@@ -136,5 +136,16 @@ def answers(bench: Bench, **sizes: Any) -> None:
     warehouse.answers(bench, **sizes)
 
 
+@_measurement
+@click.option("--uploads", default=1_000, show_default=True, help="How many uploads come at once.")
+@click.option("--rows", default=1_000, show_default=True, help="How many rows each has.")
+@_rounds(2)
+def uploads(bench: Bench, **sizes: Any) -> None:
+    """Many uploads at once, while `dagster dev` runs."""
+    from benchmarks.measurements import running
+
+    running.uploads(bench, **sizes)
+
+
 if __name__ == "__main__":
     main()

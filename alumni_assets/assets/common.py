@@ -1,6 +1,5 @@
 """What the assets share: groups, owners, column schemas, which uploads a run is about, one after the other."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetSpec, Failure
 
 from alumni_assets.contract import BY_NAME, LINEAGE
 from alumni_assets.presentation import column_schema, shown
-from alumni_assets.reporting import UPLOADS, event_store_kept_open, finish_step, with_targets
+from alumni_assets.reporting import UPLOADS, event_store_kept_open, finish_step
 
 OWNERS = ["team:alumni-data"]
 TAGS = {"alumni/domain": "survey"}
@@ -21,8 +20,6 @@ INTAKE, SUPERVISED, TABLES, ANSWERS, PUBLICATION = (
     "5_published",
 )
 _PROGRESS_SECONDS = 5.0
-_HELD_EVENTS = 500
-_HELD_SECONDS = 2.0
 
 
 def upload_spec(
@@ -76,34 +73,21 @@ def uploads_of_run(context: AssetExecutionContext, configured: Sequence[str]) ->
 
 
 def one_by_one(
-    context: AssetExecutionContext,
-    subjects: Sequence[str],
-    work: Callable[[str], Iterator[Any]],
-    participle: str,
-    reported: Callable[[], None] = lambda: None,
+    context: AssetExecutionContext, subjects: Sequence[str], work: Callable[[str], Iterator[Any]], participle: str
 ) -> Iterator[Any]:
     """The events of working on one subject after the other, and of the end of the step.
 
     What breaks with one neither fails nor holds up the others: the step fails at its end, after all of them.
-    `participle` says what is done to them, such as "archived". Events are held back a little, since many at once cost
-    less; `reported` is called whenever those of all subjects so far are recorded.
+    `participle` says what is done to them, such as "archived".
     """
     broken: list[str] = []
-    held: list[Any] = []
-    since = time.monotonic()
     with event_store_kept_open(context):
-        for number, subject in enumerate(subjects, start=1):
+        for subject in subjects:
             try:
-                for event in work(subject):
-                    held.append(event)
+                yield from work(subject)
             except Exception as error:
                 broken.append(subject)
                 context.log.error(f"{shown(subject)} could not be {participle}: {_safe(error)}")
-            is_due = len(held) >= _HELD_EVENTS or time.monotonic() - since >= _HELD_SECONDS
-            if is_due or number == len(subjects):
-                yield from with_targets(context, held)
-                reported()
-                held, since = [], time.monotonic()
         yield from finish_step(context)
     if broken:
         raise Failure(

@@ -118,10 +118,10 @@ def take_in(context: AssetExecutionContext, config: IntakeConfig, lake: LakeReso
     step.lake.sweep()  # what killed processes left half-written holds personal data too
     try:
         if config.keys:
-            yield from common.one_by_one(context, config.keys, step.new, "taken in", step.end_attempts)
+            yield from common.one_by_one(context, config.keys, step.new, "taken in")
         else:
             uploads = common.uploads_of_run(context, config.uploads)
-            yield from common.one_by_one(context, uploads, step.again, "taken in again", step.end_attempts)
+            yield from common.one_by_one(context, uploads, step.again, "taken in again")
     finally:
         report_waiting(context.instance, step.register)
 
@@ -139,7 +139,6 @@ class _Step:
         self.contract: Contract = survey.contract()
         self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
-        self.ended: list[str] = []
 
     def new(self, quoted_key: str) -> Events:
         """Take in the object under raw/ with that key (as `layout.quoted` writes it)."""
@@ -154,13 +153,13 @@ class _Step:
             arrived = intake.pin(self.lake, self.register, key, intake.utc_now())
         except intake.UploadChangedError as error:
             self.context.log.info(f"{error} It is taken in when it is complete.")
-            self.ended.append(identity)
+            self.register.end_attempts(identity)
             return
         if not arrived.is_unchanged:
             yield from self._ingest(arrived.seen, arrives=True)
         elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
             yield from self._reported_or_ingested(arrived.seen)
-        self.ended.append(identity)
+        self.register.end_attempts(identity)
 
     def again(self, upload: str) -> Events:
         """Take in an upload again from its pinned copy, or report it as it was judged."""
@@ -172,14 +171,8 @@ class _Step:
         yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
         for arrival in self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ()):
             if arrival.upload == upload:  # an intake that was killed at its end left its attempt behind
-                self.ended.append(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
-        self.ended.append(identity)
-
-    def end_attempts(self) -> None:
-        """Forget the attempts at what was taken in so far, now that it is reported."""
-        for identity in self.ended:
-            self.register.end_attempts(identity)
-        self.ended.clear()
+                self.register.end_attempts(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
+        self.register.end_attempts(identity)
 
     def _reported_or_ingested(self, seen: Seen) -> Events:
         upload, ingested = seen.upload, self.register.find_ingested(seen.upload)
@@ -218,7 +211,7 @@ class _Step:
         for check in (_READABLE, _ACCOUNTED, _SCHEMA):
             passed = check.name not in ingested.failed_checks
             yield self._check(check, seen, checks.Outcome(passed, "As it was when the upload was judged."))
-        yield set_aside.check()
+        yield set_aside.check(self.context)
         yield from self._corrected(seen.upload, ingested.corrects)
 
     def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
@@ -279,9 +272,9 @@ class _Step:
             return
         original = self._set_aside(upload)
         yield original.materialization()
-        yield original.check()
+        yield original.check(self.context)
         others = corrections_to_report(self.register.facts(intake.RECENT_SECONDS), upload)
-        yield from (self._set_aside(other).check() for other in others if other != correction)
+        yield from (self._set_aside(other).check(self.context) for other in others if other != correction)
 
     def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
         """What to enter for an upload that only repeats another. A rerun finds what was found when it arrived."""
@@ -337,7 +330,7 @@ class _Step:
         yield set_aside.materialization()
         for check, outcome in outcomes.items():
             yield self._check(check, seen, outcome)
-        yield set_aside.check()
+        yield set_aside.check(self.context)
 
     def _entry(
         self,
@@ -387,6 +380,7 @@ class _Step:
 
     def _check(self, key: AssetCheckKey, seen: Seen, outcome: checks.Outcome) -> Any:
         return reporting.report_check(
+            self.context,
             key,
             seen.upload,
             outcome.passed,

@@ -21,7 +21,7 @@ from dagster import (
     asset,
 )
 
-from alumni_assets import automation, checks, presentation, reporting
+from alumni_assets import automation, checks, presentation
 from alumni_assets.assets import common
 from alumni_assets.assets.set_aside import corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
@@ -266,9 +266,9 @@ def published_survey(
         f"{len(merged.changed):,} changed, {len(merged.gone):,} went"
     )
     publication = publish(warehouse, objects, datetime.now(UTC))
-    concerned = [some for upload in to_tell for some in (upload, *corrections_to_report(facts, upload))]
-    results = [set_aside_state(objects, facts, some, survey.memory_limit).check() for some in concerned]
-    yield from reporting.with_targets(context, results)
+    for upload in to_tell:
+        for concerned in (upload, *corrections_to_report(facts, upload)):
+            yield set_aside_state(objects, facts, concerned, survey.memory_limit).check(context)
     report_waiting(context.instance, register)
     if to_tell:  # only now: what a killed run has not reported, the next one does
         with warehouse.writing() as connection:

@@ -152,7 +152,9 @@ class _Step:
             TRANSFORMED, upload, _metadata(self.lake, decision, result), data_version=result.content
         )
         for check, outcome in outcomes.items():
-            yield reporting.report_check(check, upload, outcome.passed, outcome.description, outcome.metadata)
+            yield reporting.report_check(
+                self.context, check, upload, outcome.passed, outcome.description, outcome.metadata
+            )
 
     def _transformed(self, decision: Decision) -> "TransformedUpload":
         from alumni_assets.stages.transformation import transform_upload  # imports Arrow

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks import inputs, machine, roster, table
 from benchmarks.bench import Bench
+from benchmarks.rounds import Contender
 
 
 def rows(
@@ -39,20 +40,17 @@ def dirty(bench: Bench, rows: int, shares: Sequence[float], rounds: int) -> None
         roster.ours("whole", source, rows, f"{share:g}", f"{share:.0%} of the rows bad")
         for share, source in sources.items()
     ]
-    results = bench.measured(contenders, rounds)
-    pairs = [(one.name, contenders[0].name) for one in contenders[1:]]
-    tables = [
-        table.medians(contenders, results),
-        table.ratios(contenders, results, pairs),
-        table.steps(contenders, results),
-    ]
-    bench.report(f"dirty-{rows}", tables, [*results.absent.values(), *machine.remarks()])
+    _beside_the_first(bench, contenders, rounds, f"dirty-{rows}")
 
 
 def sizes(bench: Bench, sizes: Sequence[int], bad: float, rounds: int) -> None:
     """Ours on uploads of other sizes; ratios to the first size, those of times for each row."""
     sources = {size: inputs.warmed(inputs.survey(bench.folder, size, bad)) for size in sizes}
     contenders = [roster.ours("whole", source, size, str(size), f"{size:,} rows") for size, source in sources.items()]
+    _beside_the_first(bench, contenders, rounds, "sizes")
+
+
+def _beside_the_first(bench: Bench, contenders: Sequence[Contender], rounds: int, name: str) -> None:
     results = bench.measured(contenders, rounds)
     pairs = [(one.name, contenders[0].name) for one in contenders[1:]]
     tables = [
@@ -60,4 +58,4 @@ def sizes(bench: Bench, sizes: Sequence[int], bad: float, rounds: int) -> None:
         table.ratios(contenders, results, pairs),
         table.steps(contenders, results),
     ]
-    bench.report("sizes", tables, [*results.absent.values(), *machine.remarks()])
+    bench.report(name, tables, [*results.absent.values(), *machine.remarks()])
