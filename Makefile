@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
+SPARK_STAMP := $(VENV)/.installed-spark
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 BENCH ?=
 
-.PHONY: demo test fast bench lint format lock docs clean
+.PHONY: demo test fast spark bench lint format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -17,6 +18,8 @@ test: $(STAMP)  ## All tests
 
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow"
+
+spark: $(STAMP) $(SPARK_STAMP)  ## Install Spark too, for ALUMNI_ENGINE=spark and its tests (needs Java 17)
 
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure, beside other tools: make bench BENCH="--rows 10000000", BENCH="merge", BENCH=--help
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -38,6 +41,9 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-strip-extras --upgrade --quiet \
 	  --custom-compile-command "make lock" --output-file requirements.lock
+	python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])' \
+	| uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
+	  --quiet --custom-compile-command "make lock" --output-file requirements-spark.lock
 
 clean:  ## Remove the environments and the demonstration's state
 	rm -rf $(VENV) $(PEERS) .demo
@@ -50,6 +56,11 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SPARK_STAMP): requirements-spark.lock $(STAMP)
+	@echo 'Installing Spark into $(VENV); that takes a minute, once.'
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
 
 # The tools that `make bench` measures beside ours are no dependencies of the product.

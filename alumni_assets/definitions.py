@@ -8,6 +8,7 @@ from alumni_assets import automation, jobs, schedules, sensors
 from alumni_assets.assets import archive, dashboard, intake, report, sheet, tables, transformation
 from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.report.sensor import report_deliveries_sensor
+from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
@@ -58,6 +59,12 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
                 rules=str(settings.rules), home=str(settings.home), memory_limit=settings.warehouse_memory
             ),
             "warehouse": WarehouseResource(home=str(settings.home), memory_limit=settings.warehouse_memory),
+            "engine": EngineResource(
+                name=settings.engine,
+                home=str(settings.home),
+                spark_master=settings.spark_master,
+                spark_memory=settings.spark_memory,
+            ),
             "notifier": NotifierResource(settings.notifier),
         }
         | resources,

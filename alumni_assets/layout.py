@@ -10,6 +10,9 @@ RAW = "raw/"
 REGISTER = "register/"
 NOTICES = f"{REGISTER}notices/"
 REPORTS = "reports/"
+SPARK = "spark/"
+SPARK_STEPS = f"{SPARK}steps/"
+DERIVED = f"{SPARK}tables/"
 _ABOUT_UPLOADS = ("decisions", "waivers")
 TRANSFERRING_PREFIXES = (".", "~$")
 TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
@@ -43,6 +46,16 @@ def transformed_key(upload: str) -> str:
 def archive_folder(upload: str, day: str) -> str:
     """The folder of an upload's archived copies; `day` is YYYY-MM-DD."""
     return f"archive/{day}/{object_name(upload)}/"
+
+
+def spark_stem(step: str) -> str:
+    """How the keys begin of what Spark makes for a step, until the step takes it over."""
+    return f"{SPARK_STEPS}{step}-"
+
+
+def derived_key(version: str) -> str:
+    """Which files hold the tables that Spark made from one set of rows; the files' own keys begin with it."""
+    return f"{DERIVED}{version}"
 
 
 def published_key(name: str) -> str:

@@ -1,14 +1,19 @@
 """The environment: the only module that reads it. What the survey's rules are is in `survey.yaml`."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from alumni_assets.notifications.configuration import NotifierSettings, notifier_settings
 from alumni_assets.report.configuration import ReportSettings, report_settings
 from alumni_assets.sheet.configuration import SheetSettings, sheet_settings
 from alumni_assets.survey_rules import DEFAULT_RULES
+
+EngineName = Literal["local", "spark"]
 
 
 class SettingsError(ValueError):
@@ -24,7 +29,8 @@ class Settings:
     `rules` is the survey's configuration file; `notifier` says how people are told what happened; `sheet`
     is the Google Sheet behind the survey's form, if there is one; `report` says who gets the weekly report;
     `dashboard_port` is that on which this machine serves
-    the page; the intervals are in seconds.
+    the page; `engine` is what judges and transforms uploads, `spark_master` and `spark_memory` are for Spark on this
+    machine; the intervals are in seconds.
     """
 
     lake: str
@@ -39,6 +45,9 @@ class Settings:
     sheet: SheetSettings | None
     report: ReportSettings
     dashboard_port: int
+    engine: EngineName
+    spark_master: str
+    spark_memory: str
 
     @property
     def dashboard_url(self) -> str:
@@ -67,7 +76,26 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         sheet=_sheet(environment),
         report=_report(environment),
         dashboard_port=_port("ALUMNI_DASHBOARD_PORT", value("ALUMNI_DASHBOARD_PORT", "8300")),
+        engine=_engine(value("ALUMNI_ENGINE", "local"), environment),
+        spark_master=value("ALUMNI_SPARK_MASTER", "local[*]"),
+        spark_memory=_memory("ALUMNI_SPARK_MEMORY", value("ALUMNI_SPARK_MEMORY", "2GB")),
     )
+
+
+def _engine(name: str, environment: Mapping[str, str]) -> EngineName:
+    if name == "local":
+        return "local"
+    if name != "spark":
+        raise SettingsError(f"ALUMNI_ENGINE is {name!r}; it takes local or spark.")
+    if find_spec("pyspark") is None:
+        raise SettingsError(
+            "ALUMNI_ENGINE is 'spark', but pyspark is not installed. Run `make spark`, or install alumni_assets[spark]."
+        )
+    if not environment.get("JAVA_HOME") and shutil.which("java", path=environment.get("PATH")) is None:
+        raise SettingsError(
+            "ALUMNI_ENGINE is 'spark', but there is no Java on this machine. Install Java 17 or set JAVA_HOME."
+        )
+    return "spark"
 
 
 def _notifier(environment: Mapping[str, str]) -> NotifierSettings:

@@ -4,7 +4,7 @@ One step takes many uploads. Each is pinned, entered in the register, judged row
 itself, so that one that breaks neither fails nor holds up the others.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -24,10 +24,12 @@ from alumni_assets.assets.set_aside import INVALID, SetAsideState, corrections_t
 from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.register import Register
+from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
+from alumni_assets.stages.engine import Engine
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import corrections_by_upload
@@ -39,6 +41,7 @@ from alumni_assets.survey.standing import (
     Ingested,
     Seen,
     Status,
+    same_content,
 )
 
 if TYPE_CHECKING:
@@ -112,18 +115,27 @@ class IntakeConfig(Config):
         ),
     ],
 )
-def take_in(context: AssetExecutionContext, config: IntakeConfig, lake: LakeResource, survey: SurveyResource) -> Events:
+def take_in(
+    context: AssetExecutionContext,
+    config: IntakeConfig,
+    lake: LakeResource,
+    survey: SurveyResource,
+    engine: EngineResource,
+) -> Events:
     """Take in objects found under raw/, or uploads that are pinned already, one after the other."""
-    step = _Step(context, lake.lake(), survey, config.judge_again)
-    step.lake.sweep()  # what killed processes left half-written holds personal data too
-    try:
-        if config.keys:
-            yield from common.one_by_one(context, config.keys, step.new, "taken in")
-        else:
-            uploads = common.uploads_of_run(context, config.uploads)
-            yield from common.one_by_one(context, uploads, step.again, "taken in again")
-    finally:
-        report_waiting(context.instance, step.register)
+    lake.lake().sweep()  # what killed processes left half-written holds personal data too
+    with engine.opened(context, lake, survey) as opened:
+        step = _Step(context, lake.lake(), survey, opened, config.judge_again)
+        try:
+            if config.keys:
+                step.announce(config.keys, step.pinned_now)
+                yield from common.one_by_one(context, config.keys, step.new, "taken in")
+            else:
+                uploads = common.uploads_of_run(context, config.uploads)
+                step.announce(uploads, step.pinned_before)
+                yield from common.one_by_one(context, uploads, step.again, "taken in again")
+        finally:
+            report_waiting(context.instance, step.register)
 
 
 class _Step:
@@ -132,13 +144,43 @@ class _Step:
     `judge_again` is for uploads that are pinned already: whether they are judged anew, or reported as they were.
     """
 
-    def __init__(self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource, judge_again: bool) -> None:
+    def __init__(
+        self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource, engine: Engine, judge_again: bool
+    ) -> None:
         self.context = context
         self.lake = lake
+        self.engine = engine
         self.judge_again = judge_again
         self.contract: Contract = survey.contract()
         self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
+
+    def announce(self, subjects: Sequence[str], seen_as: Callable[[str], Seen | None]) -> None:
+        """Let an engine that works ahead judge what will have to be judged; what breaks here, breaks again below."""
+        if not self.engine.works_ahead:
+            return
+        found: dict[str, tuple[Seen, FileFormat]] = {}
+        for subject in subjects:
+            try:
+                seen = seen_as(subject)
+                file_format = intake.inspect(self.lake, seen, self.contract.rules.limits) if seen else None
+            except Exception as error:
+                self.context.log.info(f"{presentation.shown(subject)} is not judged ahead: {type(error).__name__}")
+                continue
+            if seen and isinstance(file_format, FileFormat) and not file_format.header.is_correction:
+                found.setdefault(seen.sha256, (seen, file_format))
+        self.engine.judge_ahead(list(found.values()))
+
+    def pinned_now(self, quoted_key: str) -> Seen | None:
+        """The upload that the object under raw/ with that key is, pinned; None where there is nothing to judge."""
+        arrived = intake.pin(self.lake, self.register, layout.unquoted(quoted_key), intake.utc_now())
+        facts = self.register.facts(intake.RECENT_SECONDS)
+        is_repeated = any(other in facts.ingested for other in same_content(facts, arrived.seen.upload))
+        return None if arrived.is_unchanged or is_repeated else arrived.seen
+
+    def pinned_before(self, upload: str) -> Seen | None:
+        """An upload that is to be judged again; None where it is only reported."""
+        return self.register.find_seen(upload) if self.judge_again else None
 
     def new(self, quoted_key: str) -> Events:
         """Take in the object under raw/ with that key (as `layout.quoted` writes it)."""
@@ -247,12 +289,11 @@ class _Step:
         yield from self._others_concerned(result, earlier, seen.upload)
 
     def _judged(self, seen: Seen, file_format: FileFormat) -> "Validated":
-        from alumni_assets.stages.corrections import validate_correction  # imports Arrow, like the next
-        from alumni_assets.stages.validation import validate_upload
+        from alumni_assets.stages.corrections import validate_correction  # imports Arrow
 
         progress = common.progress_log(self.context, seen.upload)
         if not file_format.header.is_correction:
-            return validate_upload(self.lake, seen, file_format, self.contract, progress)
+            return self.engine.validate(seen, file_format, progress)
         facts = self.register.facts(intake.RECENT_SECONDS)
         return validate_correction(self.lake, facts, seen, file_format, self.contract, self.memory_limit, progress)
 

@@ -6,8 +6,9 @@ what changed. They follow by themselves once an upload is transformed; see `auto
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
@@ -25,15 +26,21 @@ from alumni_assets import automation, checks, presentation
 from alumni_assets.assets import common
 from alumni_assets.assets.set_aside import corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
-from alumni_assets.queries import ANSWERS, SUPPLEMENTS
+from alumni_assets.queries import ANSWERS, SUPPLEMENTS, VERDICTS
+from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
+from alumni_assets.stages.engine import Counting, Engine, EngineError
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
 from alumni_assets.survey.standing import standings
 from alumni_assets.warehouse.answers import refresh_answer, refresh_verdicts
-from alumni_assets.warehouse.merging import merge_uploads, replace_approvals, replace_uploads
+from alumni_assets.warehouse.derivation import RowsOf
+from alumni_assets.warehouse.merging import merge_uploads, merged_uploads, replace_approvals, replace_uploads
 from alumni_assets.warehouse.tables import TABLES, Table, count_rows
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _SHOWN_ROWS = 20
 
@@ -81,6 +88,7 @@ def deduplicated_survey(
     lake: LakeResource,
     survey: SurveyResource,
     warehouse: WarehouseResource,
+    engine: EngineResource,
 ) -> Iterator[MaterializeResult]:
     """One row per alumnus over the uploads that count: the newest submission wins.
 
@@ -95,9 +103,11 @@ def deduplicated_survey(
     versions = {upload: transformed.content for upload, transformed in counting.items()}
     rows = {upload: transformed.rows for upload, transformed in counting.items()}
     started = time.monotonic()
-    with warehouse.writing() as connection:
+    with engine.opened(context, lake, survey) as opened:
+        derivation = opened.derive(lambda: Counting(versions, corrections))
+    with warehouse.writing() as connection, derivation.on(connection) as rows_of:
         report = merge_uploads(
-            connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections
+            connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections, rows_of
         )
         outcomes = {
             checks.IDS_UNIQUE: checks.ids_unique(connection),
@@ -137,7 +147,13 @@ def deduplicated_survey(
         )
     ],
 )
-def alumni_history(survey: SurveyResource, warehouse: WarehouseResource) -> MaterializeResult:
+def alumni_history(
+    context: AssetExecutionContext,
+    lake: LakeResource,
+    survey: SurveyResource,
+    warehouse: WarehouseResource,
+    engine: EngineResource,
+) -> MaterializeResult:
     """One row per alumnus and period, from every submission: what they answered, from when until when.
 
     Table `alumni_history`. Only the alumni of uploads that came or went are looked at anew.
@@ -145,8 +161,11 @@ def alumni_history(survey: SurveyResource, warehouse: WarehouseResource) -> Mate
     from alumni_assets.warehouse.history import refresh_history  # imports Arrow
 
     started = time.monotonic()
-    with warehouse.writing() as connection:
-        report = refresh_history(connection, survey.contract().rules.time_zone)
+    with (
+        engine.opened(context, lake, survey) as opened,
+        _merged(opened, lake, survey, warehouse) as (connection, rows_of),
+    ):
+        report = refresh_history(connection, survey.contract().rules.time_zone, rows_of)
         outcome = checks.last_is_current(connection)
     return MaterializeResult(
         metadata=presentation.speed(report.periods, time.monotonic() - started)
@@ -181,13 +200,22 @@ def _answer_asset(name: str) -> AssetsDefinition:
         if is_reconciled
         else [],
     )
-    def answer(survey: SurveyResource, warehouse: WarehouseResource) -> MaterializeResult:
+    def answer(
+        context: AssetExecutionContext,
+        lake: LakeResource,
+        survey: SurveyResource,
+        warehouse: WarehouseResource,
+        engine: EngineResource,
+    ) -> MaterializeResult:
         started = time.monotonic()
-        with warehouse.writing() as connection:
-            if name == "answer_verdicts":
+        with (
+            engine.opened(context, lake, survey) as opened,
+            _merged(opened, lake, survey, warehouse) as (connection, rows_of),
+        ):
+            if name == VERDICTS:
                 changed = refresh_verdicts(connection, survey.contract().rules.answers.compare_from)
             else:
-                changed = refresh_answer(connection, name)
+                changed = refresh_answer(connection, name, rows_of)
             rows = count_rows(connection, name)
             outcomes = [checks.reconciles(connection, name)] if is_reconciled else []
             first = connection.execute(f"SELECT {table.column_list} FROM {name} LIMIT {_SHOWN_ROWS}").fetchall()
@@ -205,6 +233,26 @@ def _answer_asset(name: str) -> AssetsDefinition:
     return answer
 
 
+@contextmanager
+def _merged(
+    engine: Engine, lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource
+) -> Iterator[tuple["DuckDBPyConnection", RowsOf]]:
+    """The warehouse, and where the rows of tables come from that are made of the uploads that are merged in it."""
+    wanted: dict[str, str] = {}
+
+    def counting() -> Counting:
+        with warehouse.writing() as connection:
+            wanted.update(merged_uploads(connection))
+        ordered = corrections_by_upload(survey.register_of(lake.lake()).facts()).values()
+        return Counting(wanted, [some for corrections in ordered for some in corrections if some in wanted])
+
+    derivation = engine.derive(counting)
+    with warehouse.writing() as connection, derivation.on(connection) as rows_of:
+        if wanted and wanted != merged_uploads(connection):
+            raise EngineError("Uploads were merged while the tables were made. Materialize this again.")
+        yield connection, rows_of
+
+
 def _check_result(name: str, outcome: checks.Outcome) -> AssetCheckResult:
     return AssetCheckResult(
         passed=outcome.passed, check_name=name, description=outcome.description, metadata=outcome.metadata
@@ -215,7 +263,7 @@ def _check_result(name: str, outcome: checks.Outcome) -> AssetCheckResult:
 _ABOVE = {
     "top_employees_cut": ("top_employees",),
     "job_moves": ("alumni_history",),
-    "answer_verdicts": (
+    VERDICTS: (
         "degree_performance",
         "campus_excellence",
         "department_employment",

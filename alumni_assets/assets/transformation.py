@@ -19,12 +19,14 @@ from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.assets import common
 from alumni_assets.assets.waiting import TRANSFORMED, report_waiting, waiting_check
 from alumni_assets.contract import TRANSFORMED_COLUMNS
+from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import approval
+from alumni_assets.stages.engine import Engine, ToTransform
 from alumni_assets.stages.intake import utc_now
-from alumni_assets.survey.standing import ROWS_ACCOUNTED_FOR, SCHEMA_HOLDS, Decision, Transformed
+from alumni_assets.survey.standing import ROWS_ACCOUNTED_FOR, SCHEMA_HOLDS, Decision, Status, Transformed
 
 if TYPE_CHECKING:
     from alumni_assets.stages.transformation import TransformedUpload
@@ -80,17 +82,22 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
         check_specs=_check_specs(),
     )
     def approve_and_transform(
-        context: AssetExecutionContext, config: ApprovalConfig, lake: LakeResource, survey: SurveyResource
+        context: AssetExecutionContext,
+        config: ApprovalConfig,
+        lake: LakeResource,
+        survey: SurveyResource,
+        engine: EngineResource,
     ) -> Iterator[Any]:
         """Approve and transform each upload of the run; one that may not be approved is skipped."""
         request = approval.Request(
             config.approved_by, config.note, config.override_reason, reporting.asked_for_at(context)
         )
-        step = _Step(context, lake.lake(), survey, request)
-        try:
-            yield from step.approve_all(common.uploads_of_run(context, config.uploads))
-        finally:
-            report_waiting(context.instance, step.register)
+        with engine.opened(context, lake, survey) as opened:
+            step = _Step(context, lake.lake(), survey, opened, request)
+            try:
+                yield from step.approve_all(common.uploads_of_run(context, config.uploads))
+            finally:
+                report_waiting(context.instance, step.register)
 
     return approve_and_transform
 
@@ -115,10 +122,16 @@ class _Step:
     """One run's work: approves and transforms one upload at a time."""
 
     def __init__(
-        self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource, request: approval.Request
+        self,
+        context: AssetExecutionContext,
+        lake: Lake,
+        survey: SurveyResource,
+        engine: Engine,
+        request: approval.Request,
     ) -> None:
         self.context = context
         self.lake = lake
+        self.engine = engine
         self.survey = survey
         self.request = request
         self.register = survey.register_of(lake)
@@ -126,6 +139,9 @@ class _Step:
 
     def approve_all(self, uploads: Sequence[str]) -> Iterator[Any]:
         """Take each upload; fails when every one of them was refused."""
+        if self.engine.works_ahead:
+            found = [self._to_transform(upload) for upload in uploads if self._has_valid_rows(upload)]
+            self.engine.transform_ahead(found)
         yield from common.one_by_one(self.context, uploads, self._approve, "transformed")
         if self.refused and len(self.refused) == len(uploads):
             refusals = {presentation.shown(upload): reason for upload, reason in self.refused.items()}
@@ -157,21 +173,18 @@ class _Step:
             )
 
     def _transformed(self, decision: Decision) -> "TransformedUpload":
-        from alumni_assets.stages.transformation import transform_upload  # imports Arrow
+        progress = common.progress_log(self.context, decision.upload)
+        return self.engine.transform(self._to_transform(decision.upload), decision.content, progress)
 
-        seen, ingested = self.register.find_seen(decision.upload), self.register.find_ingested(decision.upload)
-        assert seen is not None, "an approved upload was seen"
+    def _to_transform(self, upload: str) -> ToTransform:
+        seen, ingested = self.register.find_seen(upload), self.register.find_ingested(upload)
+        assert seen is not None, "an upload that was judged was seen"
         corrects = ingested.corrects if ingested else ""
-        original = self.register.find_seen(corrects) if corrects else None
-        return transform_upload(
-            self.lake,
-            seen,
-            decision.content,
-            self.survey.contract(),
-            self.survey.memory_limit,
-            common.progress_log(self.context, decision.upload),
-            corrects=original,
-        )
+        return ToTransform(seen, self.register.find_seen(corrects) if corrects else None)
+
+    def _has_valid_rows(self, upload: str) -> bool:
+        ingested = self.register.find_ingested(upload)
+        return ingested is not None and ingested.outcome == Status.VALIDATED
 
     def _enter(self, upload: str, result: "TransformedUpload") -> None:
         earlier = self.register.find_transformed(upload)

@@ -20,7 +20,7 @@ from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.approval import RowsChangedError
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.streaming import TableSink, ordered_map
-from alumni_assets.stages.validation import JudgedTables, Progress, Validated, store_judged, upload_day
+from alumni_assets.stages.validation import JudgedTables, Progress, Validated, judged_tables, store_judged, upload_day
 from alumni_assets.survey import cells
 from alumni_assets.survey.correction_workbook import kept
 from alumni_assets.survey.defusing import restored
@@ -85,7 +85,7 @@ def validate_correction(
                 wrong.append(bad["corrects_row"])
                 yield good, bad
 
-    result = store_judged(lake, seen.upload, judged, progress)
+    result = store_judged(lake, judged_tables(seen.upload), judged, progress)
     result.corrects, result.against = result_of["corrects"], result_of["against"]
     named = pa.chunked_array(wrong, pa.int64())
     result.mends = ranges_of(pa.chunked_array(mended, pa.int64()).to_numpy())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -26,12 +27,12 @@ from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.streaming import TableSink, ordered_map, stored_batches
 from alumni_assets.stages.validation import Progress
 from alumni_assets.survey.standing import Seen, Transformed
-from alumni_assets.survey.transformation import transform
+from alumni_assets.survey.transformation import Transform, transform
 
 _PREVIEWED = 10
 _FEW_ROWS = 100_000
-# Text columns that are transformed by their distinct cells.
-_ENCODED = [name for name in REPETITIVE_COLUMNS if pa.types.is_string(VALID_SCHEMA.field(name).type)]
+# Text columns that are transformed by their distinct cells, and are best read so.
+ENCODED = [name for name in REPETITIVE_COLUMNS if pa.types.is_string(VALID_SCHEMA.field(name).type)]
 _REQUIRED = [column.name for column in COLUMNS if column.required]
 
 
@@ -64,29 +65,16 @@ def transform_upload(
     its own. Raises `RowsChangedError`; then what was stored before stays.
     """
     started, result = time.monotonic(), TransformedUpload()
-    transformed = transform(contract, (corrects or seen).received_at)
-
-    def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
-        clean = transformed(batch)
-        if any(clean[name].null_count for name in _REQUIRED) or pc.any(pc.equal(clean["employee_name"], "")).as_py():
-            raise RowsChangedError(
-                f"The rules have changed since {seen.upload} was judged: some of its answers mean nothing any more. "
-                "Run `alumni revalidate`, look at the result, and approve that."
-            )
-        return clean
-
+    complete = transform_or_refuse(contract, seen.upload, (corrects or seen).received_at)
     with (
         lake.local_copy(layout.valid_key(seen.upload)) as valid,
         lake.writing(layout.transformed_key(seen.upload)) as target,
     ):
         result.source = sha256_of(valid)
         if result.source != approved:
-            raise RowsChangedError(
-                f"The valid rows of {seen.upload} are not the ones that were approved. Materialize validated_survey "
-                "for it again and approve that."
-            )
+            raise rows_not_approved(seen.upload)
         with TableSink(target, TRANSFORMED_SCHEMA) as sink:
-            for batch in ordered_map(complete, stored_batches(valid, encoded=_ENCODED)):
+            for batch in ordered_map(complete, stored_batches(valid, encoded=ENCODED)):
                 sink.write(batch)
                 progress(sink.rows, time.monotonic() - started)
         repeated = np.array([], np.int64) if corrects else _exact_duplicates(target, memory_limit)
@@ -98,6 +86,45 @@ def transform_upload(
         result.preview = first.slice(0, _PREVIEWED).to_pylist() if first is not None else []
     result.seconds = time.monotonic() - started
     return result
+
+
+def transform_or_refuse(contract: Contract, upload: str, received_at: datetime) -> Transform:
+    """What `survey.transformation.transform` gives, but for rows of which today's rules can make nothing.
+
+    The function raises `RowsChangedError` then. `received_at` is in UTC, without zone.
+    """
+    transformed = transform(contract, received_at)
+
+    def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
+        clean = transformed(batch)
+        if any(clean[name].null_count for name in _REQUIRED) or pc.any(pc.equal(clean["employee_name"], "")).as_py():
+            raise RowsChangedError(
+                f"The rules have changed since {upload} was judged: some of its answers mean nothing any more. "
+                "Run `alumni revalidate`, look at the result, and approve that."
+            )
+        return clean
+
+    return complete
+
+
+def rows_not_approved(upload: str) -> RowsChangedError:
+    """The error for valid rows that are not the ones that were approved."""
+    return RowsChangedError(
+        f"The valid rows of {upload} are not the ones that were approved. Materialize validated_survey for it again "
+        "and approve that."
+    )
+
+
+def has_distinct_ids(ids: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether no employee id comes twice, so that no two rows can be equal."""
+    return pc.count_distinct(ids).as_py() == len(ids)
+
+
+def without_rows(batch: pa.RecordBatch, source_rows: np.ndarray) -> pa.RecordBatch:
+    """A batch without the rows of these numbers."""
+    if not source_rows.size:
+        return batch
+    return batch.filter(pc.invert(pc.is_in(batch["source_row"], value_set=pa.array(source_rows))))
 
 
 @contextmanager
@@ -114,7 +141,7 @@ def transformed_rows(lake: Lake, transformed: Transformed) -> Iterator[Path]:
 
 def _exact_duplicates(path: Path, memory_limit: str) -> np.ndarray:
     """The source rows that equal an earlier row of the upload."""
-    if _has_distinct_ids(path):
+    if _is_seen_to_be_distinct(path):
         return np.array([], np.int64)
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
@@ -126,19 +153,15 @@ def _exact_duplicates(path: Path, memory_limit: str) -> np.ndarray:
     return np.asarray(rows, dtype=np.int64)
 
 
-def _has_distinct_ids(path: Path) -> bool:
+def _is_seen_to_be_distinct(path: Path) -> bool:
     """Whether a glance at the ids is enough to see that no two rows are equal: tried only where it takes no memory."""
     with pq.ParquetFile(path) as file:
-        if file.metadata.num_rows > _FEW_ROWS:
-            return False
-        ids = file.read(["employee_id"])["employee_id"]
-    return pc.count_distinct(ids).as_py() == len(ids)
+        return file.metadata.num_rows <= _FEW_ROWS and has_distinct_ids(file.read(["employee_id"])["employee_id"])
 
 
 def _drop_rows(path: Path, source_rows: np.ndarray) -> None:
-    dropped = pa.array(source_rows)
     kept_path = path.with_name(f"{path.name}.kept")
     with TableSink(kept_path, TRANSFORMED_SCHEMA) as sink:
         for batch in stored_batches(path):
-            sink.write(batch.filter(pc.invert(pc.is_in(batch["source_row"], value_set=dropped))))
+            sink.write(without_rows(batch, source_rows))
     kept_path.replace(path)

@@ -83,20 +83,26 @@ def validate_upload(
 
     with lake.local_copy(layout.pinned_key(seen.upload)) as path:
         parts = numbered_parts(path, file_format, contract.rules.limits)
-        return store_judged(lake, seen.upload, lambda _: ordered_map(tables_of, parts), progress)
+        return store_judged(lake, judged_tables(seen.upload), lambda _: ordered_map(tables_of, parts), progress)
+
+
+def judged_tables(upload: str) -> tuple[str, str]:
+    """The keys of an upload's valid and of its invalid rows."""
+    return layout.valid_key(upload), layout.invalid_key(upload)
 
 
 def store_judged(
-    lake: Lake, upload: str, judged: Callable[[Path], Iterator[JudgedTables]], progress: Progress
+    lake: Lake, keys: tuple[str, str], judged: Callable[[Path], Iterator[JudgedTables]], progress: Progress
 ) -> Validated:
     """Store the valid and the invalid rows of an upload, as they come; nothing is stored when that raises.
 
-    `judged` is given a folder for temporary files. Raises `UnreadableUploadError` when there is no row.
+    `keys` are those of the two tables in the lake. `judged` is given a folder for temporary files. Raises
+    `UnreadableUploadError` when there is no row.
     """
     started, result = time.monotonic(), Validated()
     with (
-        lake.writing(layout.valid_key(upload)) as valid_path,
-        lake.writing(layout.invalid_key(upload)) as invalid_path,
+        lake.writing(keys[0]) as valid_path,
+        lake.writing(keys[1]) as invalid_path,
     ):
         with TableSink(valid_path, VALID_SCHEMA) as valid, TableSink(invalid_path, INVALID_SCHEMA) as invalid:
             for good, bad in judged(valid_path.parent):

@@ -3,18 +3,23 @@
 pandera is slow to import, so this module is imported where rows are judged and not before.
 """
 
+import warnings
 from collections.abc import Iterator
 from datetime import date
 from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 
 from alumni_assets.contract import BY_NAME, COLUMNS, VOCABULARY_COLUMNS, Code, Contract
 from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.survey.rules import Rule, rules_of
+
+with warnings.catch_warnings():
+    # Where pyspark is installed pandera imports it too, and pyspark warns of the pandas that we have.
+    warnings.simplefilter("ignore", FutureWarning)
+    import pandera.pandas as pandera
 
 
 # Making one takes as long as judging a thousand rows by it.

@@ -39,7 +39,7 @@ def transform(contract: Contract, received_at: datetime) -> Transform:
         }
         clean |= {name: _in_vocabulary(batch[name], name, contract) for name in VOCABULARY_COLUMNS}
         return pa.RecordBatch.from_arrays(
-            [clean.get(field.name, _or_null(batch, field)) for field in TRANSFORMED_SCHEMA],
+            [clean.get(field.name, or_null(batch, field)) for field in TRANSFORMED_SCHEMA],
             schema=TRANSFORMED_SCHEMA,
         )
 
@@ -86,7 +86,7 @@ def clean_email(emails: pa.Array, replaced: dict[str, str]) -> pa.Array:
     return pc.binary_join_element_wise(pc.list_element(parts, 0), domains, "@")
 
 
-def _or_null(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+def or_null(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
     """A column as it is; null where rows were stored before there was such a column."""
     return batch[field.name] if field.name in batch.schema.names else pa.nulls(batch.num_rows, field.type)
 

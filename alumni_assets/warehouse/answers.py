@@ -6,7 +6,7 @@ The questions themselves are SQL: see `sql/`. How intervals and verdicts come ab
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from alumni_assets.queries import TREND_PERIODS, query
+from alumni_assets.warehouse.derivation import RowsOf, rows_by_sql
 from alumni_assets.warehouse.tables import replace_content
 
 if TYPE_CHECKING:
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def refresh_answer(connection: "DuckDBPyConnection", name: str) -> bool:
+def refresh_answer(connection: "DuckDBPyConnection", name: str, rows_of: RowsOf = rows_by_sql) -> bool:
     """Answer one of `queries.ANSWERS` or `queries.SUPPLEMENTS` anew; returns whether the answer changed.
 
     The table keeps the order that the query gives. An answer that is the same as before is left alone.
     """
     if name not in _BOUNDS:
-        return replace_content(connection, name, query(name))
-    if name == "answer_trends":
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {TREND_PERIODS} AS {query(TREND_PERIODS)}")
-    frame = connection.execute(query(name)).df()
+        return replace_content(connection, name, rows_of(name, None))
+    frame = connection.execute(rows_of(name, None)).df()
     _BOUNDS[name](frame)
     return _replace(connection, name, frame)
 

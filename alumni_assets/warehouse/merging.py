@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alumni_assets.queries import DEDUPLICATION, query
+from alumni_assets.queries import DEDUPLICATION
+from alumni_assets.warehouse.derivation import RowsOf, rows_by_sql
 from alumni_assets.warehouse.parquet import FROM_PATH, one_file
 from alumni_assets.warehouse.tables import (
     DATABASE,
@@ -68,11 +69,17 @@ def upload_changes(merged: Mapping[str, str], wanted: Mapping[str, str]) -> Uplo
     )
 
 
+def merged_uploads(connection: "DuckDBPyConnection") -> dict[str, str]:
+    """The uploads whose rows are in the tables, and their versions."""
+    return dict(connection.execute("SELECT upload, version FROM pipeline.merged_uploads").fetchall())
+
+
 def merge_uploads(
     connection: "DuckDBPyConnection",
     counting: Mapping[str, str],
     parquet_of: ParquetOf,
     corrections: Sequence[str] = (),
+    rows_of: RowsOf = rows_by_sql,
 ) -> MergeReport:
     """Make `survey_responses` hold the rows of the uploads that count, and `alumni` the newest of them.
 
@@ -83,8 +90,7 @@ def merge_uploads(
     so the cost follows the batch and not the history. Raises UnexpectedRowsError for a file with another
     upload's rows.
     """
-    merged = dict(connection.execute("SELECT upload, version FROM pipeline.merged_uploads").fetchall())
-    changes = upload_changes(merged, counting)
+    changes = upload_changes(merged_uploads(connection), counting)
     connection.execute("CREATE OR REPLACE TEMP TABLE touched (employee_id BIGINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE contested (upload VARCHAR, source_row BIGINT)")
     _touch(connection, changes.leaving)
@@ -94,7 +100,7 @@ def merge_uploads(
     _contest(connection, changes.arriving)
     _settle_contested(connection, corrections)
     _touch(connection, changes.arriving)
-    touched = _deduplicate_touched(connection) if removed or added else 0
+    touched = _deduplicate_touched(connection, rows_of) if removed or added else 0
     connection.execute("DROP TABLE touched")
     connection.execute("DROP TABLE contested")
     _note_merged(connection, changes, counting)
@@ -248,11 +254,11 @@ def _insert_responses(connection: "DuckDBPyConnection", upload: str, parquet_of:
     return inserted
 
 
-def _deduplicate_touched(connection: "DuckDBPyConnection") -> int:
+def _deduplicate_touched(connection: "DuckDBPyConnection", rows_of: RowsOf) -> int:
     """Decide anew on the alumni of `touched`, from all their responses; returns how many they are."""
     connection.execute("DELETE FROM alumni WHERE employee_id IN (SELECT employee_id FROM touched)")
     with responses_of(connection, "touched"):
-        connection.execute(f"INSERT INTO alumni {query(DEDUPLICATION)}")
+        connection.execute(f"INSERT INTO alumni BY NAME {rows_of(DEDUPLICATION, 'touched')}")
     connection.execute("INSERT INTO pipeline.stale_history FROM touched")
     return only_count(connection.execute("SELECT count(*) FROM touched"))
 
