@@ -48,6 +48,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         ],
         sensors=[
             sensors.uploads_sensor(settings.sensor_interval),
+            sensors.lost_uploads_sensor(settings.sensor_interval),
             *sensors.auto_approval_sensor(settings.sensor_interval, rules),
             automation.automation_sensor(settings.sensor_interval),
             *notifications_sensor(settings.sensor_interval, settings.notifier),

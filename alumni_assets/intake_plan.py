@@ -84,9 +84,9 @@ def plan(
     return _by_attempts(ready, attempts, limits)
 
 
-def plan_again(forgotten: Iterable[str], attempts: Mapping[str, int], limits: Limits) -> Plan:
+def plan_again(uploads: Iterable[str], attempts: Mapping[str, int], limits: Limits) -> Plan:
     """Decide in the same way about uploads that have to be entered again."""
-    return _by_attempts({upload: layout.upload_identity(upload) for upload in forgotten}, attempts, limits)
+    return _by_attempts({upload: layout.upload_identity(upload) for upload in uploads}, attempts, limits)
 
 
 def _by_attempts(identities: Mapping[str, str], attempts: Mapping[str, int], limits: Limits) -> Plan:
@@ -97,7 +97,7 @@ def _by_attempts(identities: Mapping[str, str], attempts: Mapping[str, int], lim
     return Plan(tuple(together[: limits.uploads]), tuple(alone[: limits.uploads]), tuple(given_up))
 
 
-def forgotten_uploads(facts: Facts, partitions: Collection[str], stored_invalid: Collection[str]) -> list[str]:
+def lost_uploads(facts: Facts, partitions: Collection[str], stored_invalid: Collection[str]) -> list[str]:
     """Ingested uploads that Dagster's event store does not know any more, or whose invalid rows are gone.
 
     The rows are gone also when the file is in which a reviewer corrects them. Such uploads are entered again from

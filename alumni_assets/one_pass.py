@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -185,11 +186,16 @@ class OnePass(AbstractContextManager["OnePass"]):
 
     def _take_in_all(self) -> None:
         contract = self._survey.contract()
-        again = sensors.find_again(self._lake, self._register, contract, self._instance)
-        for uploads in again.runs:
-            config = jobs.take_in_config((), uploads)
-            self._execute(f"Entering {len(uploads):,} uploads again", jobs.TAKE_IN.name, config)
-        given_up = set(again.given_up)
+        given_up: set[str] = set()
+        for find in (
+            partial(sensors.find_unreported, self._register, contract),
+            partial(sensors.find_lost, self._lake, self._register, contract, self._instance),
+        ):
+            again = find()
+            for uploads in again.runs:
+                config = jobs.take_in_config((), uploads)
+                self._execute(f"Entering {len(uploads):,} uploads again", jobs.TAKE_IN.name, config)
+            given_up |= set(again.given_up)
         tried: set[str] = set()
         patience = time.monotonic() + _SETTLINGS * contract.rules.uploads.settle_seconds
         while (plan := self._next_new(tried, patience)).runs:

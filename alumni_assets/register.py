@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -245,10 +246,10 @@ def _encoded(fact: Fact) -> bytes:
 
 def _decoded(kind: type[F], key: str, body: bytes) -> F:
     """A fact from its JSON; members that this version does not know are left out."""
+    times = _times(kind)
     try:
         values = json.loads(body)
-        known = {field.name: field for field in dataclasses.fields(kind)}
-        return kind(**{name: _value(known[name], value) for name, value in values.items() if name in known})
+        return kind(**{name: _value(values[name], times[name]) for name in values.keys() & times.keys()})
     except (ValueError, TypeError, AttributeError) as error:
         raise RegisterError(
             f"The fact {key} in the lake's register cannot be read ({error}). "
@@ -256,7 +257,13 @@ def _decoded(kind: type[F], key: str, body: bytes) -> F:
         ) from error
 
 
-def _value(field: dataclasses.Field[Any], value: Any) -> Any:
-    if field.type in (datetime, datetime | None):
+@cache
+def _times(kind: type[Fact]) -> dict[str, bool]:
+    """The members of a kind of fact, and whether each is a time."""
+    return {field.name: field.type in (datetime, datetime | None) for field in dataclasses.fields(kind)}
+
+
+def _value(value: Any, is_time: bool) -> Any:
+    if is_time:
         return datetime.fromisoformat(value) if value else None
     return tuple(value) if isinstance(value, list) else value

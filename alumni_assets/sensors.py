@@ -35,6 +35,7 @@ from alumni_assets.survey.standing import Facts
 from alumni_assets.survey_rules import SurveyRules
 
 MOST_UPLOADS = 500
+_LOSSES_SECONDS = 300
 
 
 def uploads_sensor(interval: int) -> SensorDefinition:
@@ -55,7 +56,7 @@ def uploads_sensor(interval: int) -> SensorDefinition:
         killed = end_orphaned_runs(Path(survey.home), context.instance)
         new = find_new(objects, register, contract, context.instance)
         busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
-        again = intake_plan.Plan() if busy else find_again(objects, register, contract, context.instance)
+        again = intake_plan.Plan() if busy else find_unreported(register, contract)
         if new.given_up or again.given_up:
             context.log.error(given_up_sentence((*new.given_up, *again.given_up), contract))
         configs = [jobs.take_in_config(keys) for keys in new.runs]
@@ -68,6 +69,33 @@ def uploads_sensor(interval: int) -> SensorDefinition:
             yield SkipReason("Nothing new under raw/.")
 
     return new_uploads
+
+
+def lost_uploads_sensor(interval: int) -> SensorDefinition:
+    """Looks for what was lost, every five minutes at most: it costs a look at everything there is."""
+
+    @sensor(
+        name="lost_uploads",
+        job=jobs.TAKE_IN,
+        minimum_interval_seconds=max(interval, _LOSSES_SECONDS),
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Enters uploads again that Dagster's event store, or the lake's invalid/, has lost.",
+    )
+    def lost_uploads(
+        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
+    ) -> Iterator[RunRequest | SkipReason]:
+        if _unfinished(context.instance, jobs.TAKE_IN.name):
+            yield SkipReason("Uploads are being taken in.")
+            return
+        objects, contract = lake.lake(), survey.contract()
+        lost = find_lost(objects, survey.register_of(objects), contract, context.instance)
+        if lost.given_up:
+            context.log.error(given_up_sentence(lost.given_up, contract))
+        yield from (RunRequest(run_config=jobs.take_in_config((), uploads)) for uploads in lost.runs)
+        if not lost.runs:
+            yield SkipReason("Nothing is lost.")
+
+    return lost_uploads
 
 
 def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefinition]:
@@ -115,12 +143,19 @@ def find_new(lake: Lake, register: Register, contract: Contract, instance: Dagst
     )
 
 
-def find_again(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
-    """What is to be entered again now, while no other run takes anything in."""
+def find_unreported(register: Register, contract: Contract) -> intake_plan.Plan:
+    """What is to be entered again while no other run takes anything in: its intake was killed before its end."""
     attempts = register.attempts()
-    forgotten = find_forgotten(lake, register, instance)
     unreported = intake_plan.unreported_uploads(register.facts(), attempts) if attempts else []
-    return intake_plan.plan_again(sorted({*forgotten, *unreported}), attempts, intake_limits(contract))
+    return intake_plan.plan_again(unreported, attempts, intake_limits(contract))
+
+
+def find_lost(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
+    """What is to be entered again because Dagster's event store or the invalid rows were lost."""
+    partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
+    stored = {entry.key for entry in lake.list("invalid/")}
+    lost = intake_plan.lost_uploads(register.facts(), partitions, stored)
+    return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
 
 
 def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:
@@ -145,13 +180,6 @@ def _is_being_written(lake: Lake, key: str) -> bool:
         return lake.is_being_written(key)
     except LakeError:
         return False
-
-
-def find_forgotten(lake: Lake, register: Register, instance: DagsterInstance) -> list[str]:
-    """Uploads to be entered again, because Dagster's event store or the invalid rows were lost."""
-    partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
-    stored = {entry.key for entry in lake.list("invalid/")}
-    return intake_plan.forgotten_uploads(register.facts(), partitions, stored)
 
 
 def in_flight(instance: DagsterInstance) -> set[str]:

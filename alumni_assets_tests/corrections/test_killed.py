@@ -26,7 +26,7 @@ def _dies(*_: Any, **__: Any) -> NoReturn:
 
 def found_again(pipeline: Pipeline) -> intake_plan.Plan:
     """What the sensor enters again."""
-    return sensors.find_again(pipeline.lake, pipeline.register, default_contract(), pipeline.instance)
+    return sensors.find_unreported(pipeline.register, default_contract())
 
 
 def open_rows(pipeline: Pipeline, upload: str) -> int:

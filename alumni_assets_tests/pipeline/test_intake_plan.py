@@ -6,8 +6,8 @@ from alumni_assets import layout
 from alumni_assets.intake_plan import (
     Limits,
     Plan,
-    forgotten_uploads,
     known_objects,
+    lost_uploads,
     plan,
     plan_again,
     unknown_objects,
@@ -157,11 +157,11 @@ def test_forgotten_are_uploads_that_dagster_or_the_lake_has_lost() -> None:
     )
     partitions = ["a.csv@00000001", "b.csv@00000002", "c.csv@00000003"]
     stored = {f"invalid/b.csv-00000002.{suffix}" for suffix in ("parquet", "xlsx", "csv")}
-    assert forgotten_uploads(held, partitions, stored) == []
+    assert lost_uploads(held, partitions, stored) == []
     for lost in stored:
-        assert forgotten_uploads(held, partitions, stored - {lost}) == ["b.csv@00000002"]
-    assert forgotten_uploads(held, partitions, set()) == ["b.csv@00000002"]
-    assert forgotten_uploads(held, [], stored) == partitions
+        assert lost_uploads(held, partitions, stored - {lost}) == ["b.csv@00000002"]
+    assert lost_uploads(held, partitions, set()) == ["b.csv@00000002"]
+    assert lost_uploads(held, [], stored) == partitions
 
 
 def test_what_has_to_be_entered_again_is_tried_in_the_same_way() -> None:

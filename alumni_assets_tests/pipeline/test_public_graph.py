@@ -83,7 +83,7 @@ JOBS = {
     "send_report",
     "prepare_and_send_report",
 }
-SENSORS = {"new_uploads", "keep_tables_current", "notifications"}
+SENSORS = {"new_uploads", "lost_uploads", "keep_tables_current", "notifications"}
 _SLOW = {"pandera", "dagster_aws", "boto3", "pandas", "pyarrow", "numpy", "scipy", "altair", "typst"}
 SCHEDULES = {"export_sheet", "weekly_report"}
 

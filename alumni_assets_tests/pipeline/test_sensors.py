@@ -198,15 +198,16 @@ def test_uploads_that_dagster_has_forgotten_are_entered_again_once(settled: Pipe
     uploads = sorted(settled.statuses())
     forgetful = Pipeline(settled.folder)
     with forgetful.instance:
-        found = tick(forgetful)
+        assert runs_of(tick(forgetful)) == []
+        found = tick(forgetful, "lost_uploads")
         assert runs_of(found) == [([], uploads)]
         begin_run(forgetful)
-        assert runs_of(tick(forgetful)) == []
+        assert runs_of(tick(forgetful, "lost_uploads")) == []
         forgetful.instance.delete_run(forgetful.instance.get_runs()[0].run_id)
         valid = forgetful.files("valid")
         assert run_requested(forgetful, found) == [True]
         assert forgetful.files("valid") == valid
-        assert runs_of(tick(forgetful)) == []
+        assert runs_of(tick(forgetful, "lost_uploads")) == []
         assert sorted(forgetful.instance.get_dynamic_partitions("uploads")) == uploads
         share = forgetful.check("invalid_survey", "no_open_rows", forgetful.upload_of("a.csv"))
         assert share is not None
@@ -222,11 +223,11 @@ def test_uploads_that_cannot_be_entered_again_are_given_up(
     settled.lake.delete(layout.pinned_key(upload))
     settled.lake.delete(layout.invalid_key(upload))
     for _ in range(3):
-        found = tick(settled)
+        found = tick(settled, "lost_uploads")
         assert runs_of(found) == [([], [upload])]
         assert run_requested(settled, found) == [False]
     capfd.readouterr()
-    assert runs_of(tick(settled)) == []
+    assert runs_of(tick(settled, "lost_uploads")) == []
     assert upload in capfd.readouterr().err
 
 
