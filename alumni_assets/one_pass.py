@@ -27,6 +27,7 @@ from alumni_assets.notifications.telling import Teller
 from alumni_assets.orphaned_runs import COMMAND_TAGS, command_at_work
 from alumni_assets.publishing import FOLDER, table_key
 from alumni_assets.report.weeks import week_of
+from alumni_assets.reporting import event_store_kept_open
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
@@ -253,7 +254,7 @@ class OnePass(AbstractContextManager["OnePass"]):
     ) -> bool:
         """One Dagster run in this process, with a progress display on a terminal."""
         run_id = make_new_run_id()
-        with self._progress(doing, run_id):
+        with self._progress(doing, run_id), event_store_kept_open(self._instance, run_id):
             result = self._defs.resolve_job_def(job).execute_in_process(
                 run_config={**config, **_QUIET},
                 instance=self._instance,

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +30,11 @@ _KINDS: dict[str, type[Fact]] = {
     "arrivals": Arrival,
     "decisions": Decision,
     "waivers": Waiver,
+}
+# The members of each kind of fact, and whether they are times.
+_TIMES: dict[type[Fact], dict[str, bool]] = {
+    kind: {field.name: field.type in (datetime, datetime | None) for field in dataclasses.fields(kind)}
+    for kind in _KINDS.values()
 }
 _ATTEMPTS = "attempts"
 _READERS = 16
@@ -246,7 +250,7 @@ def _encoded(fact: Fact) -> bytes:
 
 def _decoded(kind: type[F], key: str, body: bytes) -> F:
     """A fact from its JSON; members that this version does not know are left out."""
-    times = _times(kind)
+    times = _TIMES[kind]
     try:
         values = json.loads(body)
         return kind(**{name: _value(values[name], times[name]) for name in values.keys() & times.keys()})
@@ -255,12 +259,6 @@ def _decoded(kind: type[F], key: str, body: bytes) -> F:
             f"The fact {key} in the lake's register cannot be read ({error}). "
             "Restore it from a backup, or delete it if the upload is to be taken in anew."
         ) from error
-
-
-@cache
-def _times(kind: type[Fact]) -> dict[str, bool]:
-    """The members of a kind of fact, and whether each is a time."""
-    return {field.name: field.type in (datetime, datetime | None) for field in dataclasses.fields(kind)}
 
 
 def _value(value: Any, is_time: bool) -> Any:

@@ -109,22 +109,22 @@ def report_check(
 
 
 @contextmanager
-def event_store_kept_open(context: AssetExecutionContext) -> Iterator[None]:
-    """For a step that reports many events: Dagster's default store opens its files three times for each, and closes
-    them again, which takes longer than writing. While this lasts, they stay open for the calling thread.
+def event_store_kept_open(instance: DagsterInstance, run_id: str) -> Iterator[None]:
+    """For many events of one run: Dagster's default store opens its files three times for each, and closes them
+    again, which takes longer than writing. While this lasts, they stay open for the calling thread.
 
     Every event is a transaction of its own, as before. Other stores are left as they are.
     """
-    store = context.instance.event_log_storage
+    store = instance.event_log_storage
     if not isinstance(store, SqliteEventLogStorage):
         yield
         return
+    connect, thread, kept = store._connect, threading.get_ident(), {}
     with ExitStack() as connections:
-        kept = {
-            shard: connections.enter_context(_connection(store, shard))
-            for shard in (INDEX_SHARD_NAME, context.run.run_id)
-        }
-        connect, thread = store._connect, threading.get_ident()
+        for shard in (INDEX_SHARD_NAME, run_id):
+            with connect(shard):
+                pass  # which makes the file of a run that is about to begin
+            kept[shard] = connections.enter_context(_connection(store, shard))
 
         @contextmanager
         def connect_once(shard: str) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster import DagsterInstance
+from dagster._core.utils import make_new_run_id
 
 from alumni_assets import reporting
 
@@ -27,7 +28,7 @@ def _run(instance: DagsterInstance, within: Callable[[dg.AssetExecutionContext],
 
     @dg.multi_asset(specs=[dg.AssetSpec(ASSET, partitions_def=reporting.UPLOADS, skippable=True)])
     def numbered(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        with reporting.event_store_kept_open(context):
+        with reporting.event_store_kept_open(context.instance, context.run.run_id):
             for upload in UPLOADS:
                 yield reporting.report_materialization(ASSET, upload)
             within(context)
@@ -67,6 +68,24 @@ def test_the_files_are_not_opened_for_each_event(instance: DagsterInstance, monk
     before_the_end: list[int] = []
     assert _run(instance, lambda _: before_the_end.append(len(opened)))
     assert before_the_end[0] < len(UPLOADS)
+
+
+def test_a_run_that_is_about_to_begin_can_have_its_files_kept_open(instance: DagsterInstance) -> None:
+    @dg.asset
+    def one() -> None: ...
+
+    run_id = make_new_run_id()
+    with reporting.event_store_kept_open(instance, run_id):
+        result = (
+            dg.Definitions([one])
+            .resolve_implicit_global_asset_job_def()
+            .execute_in_process(instance=instance, run_id=run_id)
+        )
+    assert result.success
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.is_success
+    assert instance.get_latest_materialization_event(dg.AssetKey("one")) is not None
 
 
 def test_an_event_is_there_for_others_as_soon_as_it_is_reported(instance: DagsterInstance, tmp_path: Path) -> None:

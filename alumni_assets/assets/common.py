@@ -81,7 +81,7 @@ def one_by_one(
     `participle` says what is done to them, such as "archived".
     """
     broken: list[str] = []
-    with event_store_kept_open(context):
+    with event_store_kept_open(context.instance, context.run.run_id):
         for subject in subjects:
             try:
                 yield from work(subject)
