@@ -103,6 +103,17 @@ def sizes(bench: Bench, **sizes: Any) -> None:
 
 
 @_measurement
+@click.option("--rows", default=1_000_000, show_default=True, help="How many rows the upload has.")
+@click.option("--bad", default=0.01, show_default=True, help="Share of rows with a bad cell.")
+@_rounds(3)
+def engines(bench: Bench, **sizes: Any) -> None:
+    """One upload, down to the tables: the engine of one machine, and Spark on one core and on two."""
+    from benchmarks.measurements import engines
+
+    engines.engines(bench, **sizes)
+
+
+@_measurement
 @click.option("--rows", default=1_000, show_default=True, help="How many rows the upload has.")
 @_rounds(5)
 def command(bench: Bench, **sizes: Any) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from alumni_assets import layout
@@ -24,8 +24,8 @@ from alumni_assets.stages.validation import Validated, validate_upload
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.standing import Ingested, Seen, Status, Transformed
 
-_KEY = "survey.csv"
-_MEMORY_LIMIT = "500MB"  # what ALUMNI_WAREHOUSE_MEMORY is by default
+KEY = "survey.csv"
+MEMORY_LIMIT = "500MB"  # what ALUMNI_WAREHOUSE_MEMORY is by default
 _REQUEST = approval.Request(approved_by="Bench", override="measured whatever its quality")
 
 
@@ -34,7 +34,7 @@ class Upload:
 
     def __init__(self, source: Path, folder: Path) -> None:
         (folder / "lake" / "raw").mkdir(parents=True)
-        os.link(source, folder / "lake" / "raw" / _KEY)
+        os.link(source, folder / "lake" / "raw" / KEY)
         self.lake = FolderLake(folder / "lake")
         self.register = Register(self.lake, folder / "home")
         self.contract: Contract = default_contract()
@@ -50,7 +50,7 @@ class Upload:
     def whole(self, is_checked: bool = False) -> dict[str, int]:
         """All stages; returns what became of the rows."""
         with self.step("pin"):
-            seen = intake.pin(self.lake, self.register, _KEY, intake.utc_now()).seen
+            seen = intake.pin(self.lake, self.register, KEY, intake.utc_now()).seen
         judged, file_format = self._judged(seen)
         with self.step("correction files"):
             intake.write_correction_files(self.lake, seen.upload, file_format, self.contract, judged.invalid)
@@ -69,14 +69,18 @@ class Upload:
 
     def shared(self) -> dict[str, int]:
         """Read, judge, part, transform and store, and nothing else."""
-        entry = self.lake.stat(layout.RAW + _KEY)
+        entry = self.lake.stat(layout.RAW + KEY)
         assert entry is not None
-        seen = Seen("survey.csv@bench", _KEY, "", entry.size, intake.utc_now())
+        seen = Seen("survey.csv@bench", KEY, "", entry.size, intake.utc_now())
         raw, pinned = (Path(self.lake.url(key)) for key in (entry.key, layout.pinned_key(seen.upload)))
         pinned.parent.mkdir()
         os.link(raw, pinned)
         judged, _ = self._judged(seen)
         return _counts(judged, self._transformed(seen, judged.content))
+
+    def transformed_copy(self, upload: str) -> AbstractContextManager[Path]:
+        """The stored transformed rows of an upload."""
+        return self.lake.local_copy(layout.transformed_key(upload))
 
     def _judged(self, seen: Seen) -> tuple[Validated, FileFormat]:
         with self.step("inspect"):
@@ -87,7 +91,7 @@ class Upload:
 
     def _transformed(self, seen: Seen, approved: str) -> TransformedUpload:
         with self.step("transform"):
-            return transform_upload(self.lake, seen, approved, self.contract, _MEMORY_LIMIT, lambda *_: None)
+            return transform_upload(self.lake, seen, approved, self.contract, MEMORY_LIMIT, lambda *_: None)
 
 
 def _entry(seen: Seen, judged: Validated) -> Ingested:
