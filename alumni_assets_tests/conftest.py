@@ -6,7 +6,15 @@ from typing import NoReturn
 
 import pytest
 
-_LONGEST_FIRST = ("ui/test_dagster_dev", "lake/test_pipeline_in_a_bucket", "ui/", "corrections/", "dashboard/", "lake/")
+_LONGEST_FIRST = (
+    "ui/test_dagster_dev",
+    "spark/",
+    "lake/test_pipeline_in_a_bucket",
+    "ui/",
+    "corrections/",
+    "dashboard/",
+    "lake/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -158,5 +158,25 @@ def uploads(bench: Bench, **sizes: Any) -> None:
     running.uploads(bench, **sizes)
 
 
+@_measurement
+@click.option("--drops", default=10, show_default=True, help="How many uploads come, one after the other.")
+@click.option("--rows", default=1_000, show_default=True, help="How many rows each has.")
+def latency(bench: Bench, **sizes: Any) -> None:
+    """Single uploads, while `dagster dev` runs: from the drop until they are judged."""
+    from benchmarks.measurements import running
+
+    running.latency(bench, **sizes)
+
+
+@_measurement
+@click.option("--uploads", default=50_000, show_default=True, help="How many uploads are known.")
+@_rounds(5)
+def tick(bench: Bench, **sizes: Any) -> None:
+    """The sensor where nothing is new, beside a bare listing: in a folder and in a bucket."""
+    from benchmarks.measurements import ticks
+
+    ticks.tick(bench, **sizes)
+
+
 if __name__ == "__main__":
     main()

@@ -134,7 +134,7 @@ class SparkEngine:
         version = _version(wanted, self.contract.rules.time_zone)
         key = layout.derived_key(version)
         if self.lake.stat(key) is None:
-            files = self._made(Deriving(tuple(wanted.versions), tuple(wanted.corrections), f"{key}-"))
+            files = self._made(Deriving(dict(wanted.versions), tuple(wanted.corrections), f"{key}-"))
             self.lake.put_bytes(key, json.dumps(files).encode())
             self._delete_old(layout.DERIVED, _TABLES_KEPT, but=key)
         return _MadeBySpark(self.lake, json.loads(self.lake.read_bytes(key)))
@@ -165,6 +165,7 @@ class SparkEngine:
     def _made(self, wanted: Deriving) -> Mapping[str, Sequence[str]]:
         for outcome in self.run_job(self._request(deriving=wanted)):
             if isinstance(outcome, Derived):
+                _require_done(outcome)
                 return outcome.files
         raise EngineError(_NO_ANSWER)
 
@@ -216,6 +217,6 @@ def _version(counting: Counting, time_zone: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _require_done(outcome: Judged | Transformed) -> None:
+def _require_done(outcome: Outcome) -> None:
     if outcome.failure:
         raise EngineError(outcome.failure)

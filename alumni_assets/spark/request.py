@@ -43,11 +43,11 @@ class Transforming:
 class Deriving:
     """The tables below the approval, to be made under keys that begin with `stem`.
 
-    `uploads` are those that count; `corrections` those among them that are corrections, in the order of their
-    arrival.
+    `uploads` are those that count, each with the hash of its transformed rows; `corrections` those among them that
+    are corrections, in the order of their arrival.
     """
 
-    uploads: tuple[str, ...]
+    uploads: dict[str, str]
     corrections: tuple[str, ...]
     stem: str
 
@@ -100,9 +100,10 @@ class Transformed:
 
 @dataclass(frozen=True)
 class Derived:
-    """For each table below the approval the keys of its Parquet files in the lake, in the order of its rows."""
+    """For each query the keys of the Parquet files with its rows in the lake, in their order; or what broke."""
 
     files: dict[str, tuple[str, ...]]
+    failure: str = ""
 
 
 Outcome = Judged | Transformed | Derived

@@ -3,7 +3,8 @@
 What is added to answers besides SQL (intervals, verdicts) is added where they are taken over: `warehouse/answers.py`.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,9 +13,18 @@ import pyarrow.parquet as pq
 from alumni_assets import layout
 from alumni_assets.contract_arrow import TRANSFORMED_SCHEMA
 from alumni_assets.queries import DERIVED_QUERIES, PLACED_ROWS, TABLE_OF_QUERY, derived_query, query
-from alumni_assets.spark.parts import Told, from_tasks, lake_of_process, stored_in_tasks
+from alumni_assets.spark.parts import (
+    TaskFailedError,
+    Told,
+    from_tasks,
+    in_tasks,
+    lake_of_process,
+    safe_failure,
+    stored_in_tasks,
+)
 from alumni_assets.spark.request import Derived, Deriving
 from alumni_assets.spark.types import arrow_schema, spark_schema, spark_type
+from alumni_assets.stages.transformation import rows_changed
 from alumni_assets.survey.transformation import or_null
 from alumni_assets.warehouse.history import arrivals
 from alumni_assets.warehouse.tables import TABLES
@@ -31,6 +41,33 @@ def derive_tables(spark: "SparkSession", location: str, wanted: Deriving, time_z
 
     `time_zone` is the survey's.
     """
+    try:
+        _require_unchanged(spark, location, wanted, tell)
+        return Derived(_stored_tables(spark, location, wanted, time_zone, tell))
+    except Exception as error:
+        return Derived({}, failure=safe_failure(error))
+    finally:
+        spark.catalog.clearCache()  # another job in this session would take equal queries for equal rows
+
+
+def _require_unchanged(spark: "SparkSession", location: str, wanted: Deriving, tell: Told) -> None:
+    """Raises `TaskFailedError` where stored rows are not the ones that were made."""
+    uploads = list(wanted.uploads.items())
+
+    def compare(number: int) -> None:
+        upload, version = uploads[number]
+        with lake_of_process(location).open(layout.transformed_key(upload)) as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != version:
+                raise rows_changed(upload)
+
+    for failure in in_tasks(spark, len(uploads), compare, "Comparing hashes", tell):
+        if failure is not None:
+            raise TaskFailedError(failure.text)
+
+
+def _stored_tables(
+    spark: "SparkSession", location: str, wanted: Deriving, time_zone: str, tell: Told
+) -> dict[str, tuple[str, ...]]:
     from pyspark.sql import functions
 
     _offer(_responses(spark, location, wanted), "survey_responses")
@@ -45,8 +82,7 @@ def derive_tables(spark: "SparkSession", location: str, wanted: Deriving, time_z
         if table.name in _READ_AGAIN:
             _offer(frame, table.name)
         files[name] = stored_in_tasks(frame, location, f"{wanted.stem}{table.name}", arrow_schema(columns))
-    spark.catalog.clearCache()  # another job in this session would take equal queries for equal rows
-    return Derived(files)
+    return files
 
 
 def _responses(spark: "SparkSession", location: str, wanted: Deriving) -> "DataFrame":
@@ -60,7 +96,7 @@ def _responses(spark: "SparkSession", location: str, wanted: Deriving) -> "DataF
     return spark.sql(query(PLACED_ROWS))
 
 
-def _transformed(spark: "SparkSession", location: str, uploads: Sequence[str]) -> "DataFrame":
+def _transformed(spark: "SparkSession", location: str, uploads: Iterable[str]) -> "DataFrame":
     """The rows of the stored tables, a row group for each task."""
     lake = lake_of_process(location)
     pieces: list[tuple[str, int]] = []

@@ -115,6 +115,14 @@ def rows_not_approved(upload: str) -> RowsChangedError:
     )
 
 
+def rows_changed(upload: str) -> RowsChangedError:
+    """The error for transformed rows that are not the ones that were made."""
+    return RowsChangedError(
+        f"The transformed rows of {upload} have changed since they were made. Materialize transformed_survey for it "
+        "again."
+    )
+
+
 def has_distinct_ids(ids: pa.Array | pa.ChunkedArray) -> bool:
     """Whether no employee id comes twice, so that no two rows can be equal."""
     return pc.count_distinct(ids).as_py() == len(ids)
@@ -132,10 +140,7 @@ def transformed_rows(lake: Lake, transformed: Transformed) -> Iterator[Path]:
     """The stored rows of an upload as a local file. Raises `RowsChangedError` where they are not what was made."""
     with lake.local_copy(layout.transformed_key(transformed.upload)) as path:
         if sha256_of(path) != transformed.content:
-            raise RowsChangedError(
-                f"The transformed rows of {transformed.upload} have changed since they were made. Materialize "
-                "transformed_survey for it again."
-            )
+            raise rows_changed(transformed.upload)
         yield path
 
 

@@ -15,7 +15,8 @@ from alumni_assets.queries import DERIVED_QUERIES, TABLE_OF_QUERY
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.spark.engine import RunJob, SparkEngine
 from alumni_assets.spark.request import Request
-from alumni_assets.stages.engine import Counting, Derivation, LocalEngine
+from alumni_assets.stages.engine import Counting, Derivation, EngineError, LocalEngine
+from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.warehouse.answers import refresh_answer
 from alumni_assets.warehouse.history import refresh_history
 from alumni_assets.warehouse.merging import merge_uploads
@@ -37,15 +38,16 @@ class Tables:
         self.side = Side(folder / "lake", default_contract(), run_job)
         self.versions: dict[str, str] = {}
 
-    def add(self, upload: str, rows: Sequence[Row], received_at: datetime = RECEIVED, version: str = "1") -> None:
+    def add(self, upload: str, rows: Sequence[Row], received_at: datetime = RECEIVED) -> None:
         with self.side.lake.writing(layout.transformed_key(upload)) as path:
             write_transformed(path, upload, rows, received_at)
-        self.versions[upload] = version
+            self.versions[upload] = sha256_of(path)
 
     def forget_corrections(self, upload: str) -> None:
         """Let the rows of an upload be stored as they were before there were corrections."""
         with self.side.lake.local_copy(layout.transformed_key(upload)) as path:
             pq.write_table(pq.read_table(path).drop(["corrected_by"]), path)
+            self.versions[upload] = sha256_of(path)
 
     def made_here(self, corrections: Sequence[str] = ()) -> Mapping[str, list[Any]]:
         engine = LocalEngine(self.side.lake, self.side.contract, MEMORY)
@@ -131,9 +133,17 @@ def test_answers_without_a_date_and_tables_made_once_for_all_assets(tables: Tabl
     assert {row[0] for row in found["answer_trends"]} == {"batch"}
     tables.made_on_spark()
     assert len(jobs) == 1
-    tables.add("term 0.csv@00000000", random_rows(9, 50, dated=False), version="2")
+    tables.add("term 0.csv@00000000", random_rows(9, 50, dated=False))
     assert tables.made_on_spark() == tables.made_here()
     assert len(jobs) == 2
+
+
+def test_rows_that_are_not_the_ones_that_were_made_count_nowhere(tables: Tables) -> None:
+    tables.add("term.csv@11111111", random_rows(1, 5, dated=True))
+    tables.versions["term.csv@11111111"] = "another hash"
+    with pytest.raises(EngineError, match=r"transformed rows of term.csv@11111111 have changed since they were made"):
+        tables.made_on_spark()
+    assert not list(tables.side.lake.list(layout.SPARK))
 
 
 def test_without_any_upload_every_table_is_empty(tables: Tables) -> None:

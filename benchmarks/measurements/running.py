@@ -1,4 +1,4 @@
-"""Many uploads at once while `dagster dev` runs: from the files under raw/ to the published tables.
+"""What uploads take while `dagster dev` runs: many at once until they are published, and single ones until judged.
 
 Dagster's own storage is what a fresh instance has, SQLite; the auto-approve policy is on. Linux only, like the rest.
 """
@@ -23,6 +23,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from alumni_assets.contract import default_contract
+from alumni_assets.settings import load_settings
 from alumni_assets.survey.sampling import write_sample
 from alumni_assets.survey_rules import DEFAULT_RULES
 from benchmarks import machine
@@ -67,6 +68,35 @@ def uploads(bench: Bench, uploads: int, rows: int, rounds: int) -> None:
         tuple((kind, f"{count:,}", f"{count / uploads:.2f}") for kind, count in told[-1].events.most_common(4)),
     )
     bench.report("uploads", [seconds, events], machine.remarks())
+
+
+def latency(bench: Bench, drops: int, rows: int) -> None:
+    """Drop uploads one after the other, at other moments of the sensor's interval, until each is judged."""
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="running-", dir=bench.folder))
+    interval, seconds = load_settings({}).sensor_interval, []
+    try:
+        dropped = work / "dropped"
+        dropped.mkdir()
+        for number in range(drops):
+            write_sample(dropped / f"batch-{number:06d}.csv", rows, 0.01, number, default_contract())
+        with _dagster_dev(work):
+            for number, path in enumerate(sorted(dropped.iterdir())):
+                time.sleep(_SETTLED_SECONDS + interval * number / drops)
+                seconds.append(_seconds_to_judged(work / "lake", path, number + 1))
+                bench.tell(f"{path.name}: {seconds[-1]:.1f} s")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    row = (f"{drops} uploads of {rows:,} rows, one after the other", str(interval), spread(seconds))
+    columns = ("", "sensor interval s", "s from drop to validated")
+    bench.report("latency", [Table(columns, (row,))], machine.remarks())
+
+
+def _seconds_to_judged(lake: Path, path: Path, number: int) -> float:
+    started = time.monotonic()
+    path.rename(lake / "raw" / path.name)
+    _wait(partial(_has, lake / "register" / "ingested", number), _ENDS_WITHIN, every=0.05)
+    return time.monotonic() - started
 
 
 def _once(folder: Path, uploads: int, rows: int) -> _Told:
@@ -155,9 +185,9 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _wait(happened: Callable[[], bool], seconds: float) -> None:
+def _wait(happened: Callable[[], bool], seconds: float, every: float = _LOOKED_EVERY) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
             raise TimeoutError(f"What was waited for did not happen within {seconds:g} s.")
-        time.sleep(_LOOKED_EVERY)
+        time.sleep(every)
