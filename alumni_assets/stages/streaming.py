@@ -52,9 +52,10 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 class TableSink(AbstractContextManager["TableSink"]):
-    """Writes batches to a Parquet file. `rows` counts what came.
+    """Writes batches to a Parquet file, on a thread of its own. `rows` counts what came.
 
     The file depends on the rows alone, not on the batches in which they come, so that its hash tells its content.
+    What goes wrong in writing is raised by a later call, at the latest at the end.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -69,6 +70,8 @@ class TableSink(AbstractContextManager["TableSink"]):
         )
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
         self.rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -87,17 +90,32 @@ class TableSink(AbstractContextManager["TableSink"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None and self._held:
-            self._write_row_groups(last=True)
-        self._writer.close()
+        try:
+            if error is None:
+                self._write_row_groups(last=True)
+                self._wait()
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
 
     def _write_row_groups(self, last: bool = False) -> None:
+        if not self._held:
+            return
         held = pa.Table.from_batches(self._held)
         end = held.num_rows if last else held.num_rows - held.num_rows % _ROW_GROUP
-        for start in range(0, end, _ROW_GROUP):
-            rows = held.slice(start, min(_ROW_GROUP, end - start))
-            self._writer.write_table(rows.combine_chunks(), row_group_size=_ROW_GROUP)
+        self._wait()
+        self._written = self._thread.submit(self._write, held.slice(0, end))
         self._held, self._held_rows = held.slice(end).to_batches(), held.num_rows - end
+
+    def _write(self, rows: pa.Table) -> None:
+        for start in range(0, rows.num_rows, _ROW_GROUP):
+            self._writer.write_table(rows.slice(start, _ROW_GROUP).combine_chunks(), row_group_size=_ROW_GROUP)
+
+    def _wait(self) -> None:
+        """Never more than one write ahead, so that memory stays bounded."""
+        if self._written is not None:
+            written, self._written = self._written, None
+            written.result()
 
 
 def stored_batches(
