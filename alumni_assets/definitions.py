@@ -11,6 +11,7 @@ from alumni_assets.report.sensor import report_deliveries_sensor
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
+from alumni_assets.resources.queue import UploadQueueResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
@@ -47,7 +48,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             schedules.weekly_report_schedule(rules),
         ],
         sensors=[
-            sensors.uploads_sensor(settings.sensor_interval),
+            *sensors.uploads_sensors(settings.sensor_interval, settings.queue),
             sensors.lost_uploads_sensor(settings.sensor_interval),
             *sensors.auto_approval_sensor(settings.sensor_interval, rules),
             automation.automation_sensor(settings.sensor_interval),
@@ -68,6 +69,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             ),
             "notifier": NotifierResource(settings.notifier),
         }
+        | ({"queue": UploadQueueResource(url=settings.queue.url)} if settings.queue else {})
         | resources,
         executor=dg.in_process_executor,
     )

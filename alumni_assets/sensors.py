@@ -1,11 +1,14 @@
-"""The sensors: new uploads under raw/, and, where the policy is on, approvals without a person.
+"""The sensors: new uploads under raw/, found by listing it or told by a queue, and approvals without a person.
 
 What is to be taken in is decided in `intake_plan.py`, what may approve itself in `stages/approval.py`.
 The sensor that renews the tables is in `automation.py`.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,19 +31,32 @@ from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
 from alumni_assets.resources.lake import LakeResource
-from alumni_assets.resources.lake_interface import Lake, LakeError
+from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError
+from alumni_assets.resources.queue import Message, UploadQueueResource
 from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.settings import QueueSettings
 from alumni_assets.stages import approval
 from alumni_assets.survey.standing import Facts
 from alumni_assets.survey_rules import SurveyRules
+from alumni_assets.upload_events import NoUploadEventError, created_keys
 
 MOST_UPLOADS = 500
 _LOSSES_SECONDS = 300
+_ASKED_AT_ONCE = 16
 
 
-def uploads_sensor(interval: int) -> SensorDefinition:
-    """Looks for new uploads every `interval` seconds; on from the start."""
+def uploads_sensors(interval: int, queue: QueueSettings | None) -> list[SensorDefinition]:
+    """What looks for new uploads every `interval` seconds; on from the start.
 
+    With a queue, that is asked so often, and raw/ itself is listed at its slower interval, to find what the queue
+    has not told.
+    """
+    if queue is None:
+        return [_listing_sensor(interval)]
+    return [_queue_sensor(interval), _listing_sensor(max(interval, queue.listing_seconds))]
+
+
+def _listing_sensor(interval: int) -> SensorDefinition:
     @sensor(
         name="new_uploads",
         jobs=[jobs.TAKE_IN, jobs.RENEW],
@@ -53,22 +69,56 @@ def uploads_sensor(interval: int) -> SensorDefinition:
     ) -> Iterator[RunRequest | SkipReason]:
         objects, contract = lake.lake(), survey.contract()
         register = survey.register_of(objects)
-        killed = end_orphaned_runs(Path(survey.home), context.instance)
         new = find_new(objects, register, contract, context.instance)
-        busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
-        again = intake_plan.Plan() if busy else find_unreported(register, contract)
-        if new.given_up or again.given_up:
-            context.log.error(given_up_sentence((*new.given_up, *again.given_up), contract))
-        configs = [jobs.take_in_config(keys) for keys in new.runs]
-        configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
-        yield from (RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs)
-        is_stale = any(jobs.makes_tables(run) for run in killed)
-        if is_stale:  # what automation was told is made by a run that was killed it does not ask for again
-            yield RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS)
-        if not configs and not is_stale:
+        requests = _requests(context, Path(survey.home), register, contract, new)
+        yield from requests
+        if not requests:
             yield SkipReason("Nothing new under raw/.")
 
     return new_uploads
+
+
+def _queue_sensor(interval: int) -> SensorDefinition:
+    @sensor(
+        name="upload_events",
+        jobs=[jobs.TAKE_IN, jobs.RENEW],
+        minimum_interval_seconds=interval,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Takes in what the queue says was put under raw/. What it does not say, new_uploads finds.",
+    )
+    def upload_events(
+        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource, queue: UploadQueueResource
+    ) -> Iterator[RunRequest | SkipReason]:
+        objects, contract = lake.lake(), survey.contract()
+        register = survey.register_of(objects)
+        told = listen(queue, objects, register, contract, context.instance)
+        queue.delete(told.done)
+        for problem, count in told.poison.items():
+            context.log.error(f"{problem} ({count:,} times) It is left to the queue's dead-letter queue.")
+        requests = _requests(context, Path(survey.home), register, contract, told.plan)
+        yield from requests
+        if not requests:
+            yield SkipReason("The queue tells of nothing new.")
+
+    return upload_events
+
+
+def _requests(
+    context: SensorEvaluationContext, home: Path, register: Register, contract: Contract, new: intake_plan.Plan
+) -> list[RunRequest]:
+    """The runs that take in what is new, and that mend what killed runs left."""
+    killed = end_orphaned_runs(home, context.instance)
+    busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
+    again = intake_plan.Plan() if busy else find_unreported(register, contract)
+    if new.given_up or again.given_up:
+        context.log.error(given_up_sentence((*new.given_up, *again.given_up), contract))
+    configs = [jobs.take_in_config(keys) for keys in new.runs]
+    configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
+    requests = [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs]
+    if any(jobs.makes_tables(run) for run in killed):
+        # what automation was told is made by a run that was killed it does not ask for again
+        requests.append(RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS))
+    return requests
 
 
 def lost_uploads_sensor(interval: int) -> SensorDefinition:
@@ -129,18 +179,64 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
 
 def find_new(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
     """What under raw/ is to be taken in now. Raises LakeError when the listing fails."""
-    listing = list(lake.list(layout.RAW))
-    unknown = intake_plan.unknown_objects(listing, register.remembered())
-    if not unknown:
-        return intake_plan.Plan()
+    unknown = _not_ingested(list(lake.list(layout.RAW)), register)
+    complete = [entry for entry in unknown if not _is_being_written(lake, entry.key)]
+    return _planned(complete, register, instance, intake_limits(contract))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the queue said: what to take in, messages that are `done` with, and how often it said what is no event."""
+
+    plan: intake_plan.Plan
+    done: list[Message]
+    poison: Counter[str]
+
+
+def listen(
+    queue: UploadQueueResource, lake: Lake, register: Register, contract: Contract, instance: DagsterInstance
+) -> Told:
+    """What the queue says is to be taken in now.
+
+    A message is done with when all that it is about was ingested as it is now, or is gone; until then it comes
+    again, so that no crash and no failed run loses it. Raises QueueError and LakeError.
+    """
+    keys, poison = _heard(queue.receive(MOST_UPLOADS), lake)
+    names = sorted({layout.RAW + key for some in keys.values() for key in some})
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        present = [entry for entry in pool.map(lake.stat, names) if entry is not None]
+    unknown = _not_ingested(present, register)
+    waiting = {entry.key.removeprefix(layout.RAW) for entry in unknown}
+    done = [message for message, some in keys.items() if waiting.isdisjoint(some)]
+    limits = replace(intake_limits(contract), settle_seconds=0)  # an object is there when it is complete
+    return Told(_planned(unknown, register, instance, limits), done, poison)
+
+
+def _heard(messages: Sequence[Message], lake: Lake) -> tuple[dict[Message, list[str]], Counter[str]]:
+    keys, poison = {}, Counter[str]()
+    for message in messages:
+        try:
+            keys[message] = created_keys(message.body, lake.url(layout.RAW))
+        except NoUploadEventError as error:
+            poison[str(error)] += 1
+    return keys, poison
+
+
+def _not_ingested(entries: Sequence[LakeEntry], register: Register) -> list[LakeEntry]:
+    """Those that were not ingested as they are now; the register is read only where some are new."""
+    if not intake_plan.unknown_objects(entries, register.remembered()):
+        return []
     known = intake_plan.known_objects(register.facts())
     register.remember(known)
-    complete = [
-        entry for entry in intake_plan.unknown_objects(listing, known) if not _is_being_written(lake, entry.key)
-    ]
-    return intake_plan.plan(
-        complete, in_flight(instance), register.attempts(), intake_limits(contract), datetime.now(UTC)
-    )
+    return intake_plan.unknown_objects(entries, known)
+
+
+def _planned(
+    unknown: Sequence[LakeEntry], register: Register, instance: DagsterInstance, limits: intake_plan.Limits
+) -> intake_plan.Plan:
+    if not unknown:
+        return intake_plan.Plan()
+    return intake_plan.plan(unknown, in_flight(instance), register.attempts(), limits, datetime.now(UTC))
 
 
 def find_unreported(register: Register, contract: Contract) -> intake_plan.Plan:

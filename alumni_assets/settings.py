@@ -16,6 +16,14 @@ from alumni_assets.survey_rules import DEFAULT_RULES
 EngineName = Literal["local", "spark"]
 
 
+@dataclass(frozen=True)
+class QueueSettings:
+    """The queue that tells of uploads, by its URL, and how often raw/ is listed nevertheless."""
+
+    url: str
+    listing_seconds: int
+
+
 class SettingsError(ValueError):
     """An environment variable has a value that means nothing; the message names it and says what does."""
 
@@ -26,6 +34,7 @@ class Settings:
 
     `lake` is a folder or `s3://bucket/prefix`; `home` holds the warehouse and Dagster's instance;
     `dagster_home` wins for the instance where it is set; `approver` is the default of `approved_by`;
+    `queue` is the queue in which a bucket tells of uploads, if there is one;
     `rules` is the survey's configuration file; `notifier` says how people are told what happened; `sheet`
     is the Google Sheet behind the survey's form, if there is one; `report` says who gets the weekly report;
     `dashboard_port` is that on which this machine serves
@@ -40,6 +49,7 @@ class Settings:
     approver: str
     rules: Path
     sensor_interval: int
+    queue: QueueSettings | None
     warehouse_memory: str
     notifier: NotifierSettings
     sheet: SheetSettings | None
@@ -71,6 +81,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         approver=value("ALUMNI_APPROVER", ""),
         rules=Path(value("ALUMNI_SURVEY", str(DEFAULT_RULES))).expanduser().absolute(),
         sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "5")),
+        queue=_queue(value("ALUMNI_QUEUE", ""), value("ALUMNI_LISTING_SECONDS", "900"), lake),
         warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
         notifier=_notifier(environment),
         sheet=_sheet(environment),
@@ -117,6 +128,18 @@ def _report(environment: Mapping[str, str]) -> ReportSettings:
         return report_settings(environment)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _queue(url: str, listing_seconds: str, lake: str) -> QueueSettings | None:
+    if not url:
+        return None
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(f"ALUMNI_QUEUE is {url!r}; it takes the URL of an SQS queue.")
+    if not lake.startswith("s3://"):
+        raise SettingsError(
+            "ALUMNI_QUEUE is set, but ALUMNI_LAKE is no bucket: only a bucket tells a queue of uploads."
+        )
+    return QueueSettings(url, _seconds("ALUMNI_LISTING_SECONDS", listing_seconds))
 
 
 def _seconds(name: str, text: str) -> int:

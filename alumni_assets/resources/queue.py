@@ -1,0 +1,90 @@
+"""The SQS queue in which S3 tells of new uploads. What a message says is read in `upload_events.py`.
+
+SQS delivers at least once and in no order. What is not deleted comes back when the queue's visibility timeout is
+over, and goes to the dead-letter queue when it has come back too often.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dagster import ConfigurableResource
+from pydantic import Field, PrivateAttr
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_AT_ONCE = 10  # what SQS gives and deletes by one call at most
+_WAITED_SECONDS = 1  # a call that does not wait asks only some of the queue's servers
+
+
+class QueueError(Exception):
+    """The queue cannot be used just now."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it was received; `receipt` is what it is deleted by."""
+
+    body: str
+    receipt: str
+
+
+class UploadQueueResource(ConfigurableResource):
+    """The queue at `url`, which must exist. Every call may raise `QueueError`."""
+
+    url: str = Field(description="The queue's URL.")
+
+    _client: "SQSClient | None" = PrivateAttr(default=None)
+
+    def receive(self, most: int) -> list[Message]:
+        """Messages that are waiting, until there are none or `most` have come."""
+        messages: list[Message] = []
+        while len(messages) < most:
+            with self._errors("Reading"):
+                answer = self._sqs().receive_message(
+                    QueueUrl=self.url,
+                    MaxNumberOfMessages=min(_AT_ONCE, most - len(messages)),
+                    WaitTimeSeconds=_WAITED_SECONDS,
+                )
+            received = answer.get("Messages", [])
+            if not received:
+                break
+            messages += [Message(message["Body"], message["ReceiptHandle"]) for message in received]
+        return messages
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Delete messages that are done with; one that stays for a passing reason comes again."""
+        waiting = iter(messages)
+        while some := list(islice(waiting, _AT_ONCE)):
+            entries = [{"Id": str(number), "ReceiptHandle": one.receipt} for number, one in enumerate(some)]
+            with self._errors("Deleting from"):
+                self._sqs().delete_message_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
+
+    def _sqs(self) -> "SQSClient":
+        if self._client is None:
+            import boto3  # takes a second to import
+
+            self._client = boto3.client("sqs")
+        return self._client
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        """Turn what SQS and boto3 have to say into QueueErrors; causes are cut off, for they may quote passwords."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            answer = error.response["Error"]
+            raise QueueError(
+                f"{doing} the queue of uploads failed: SQS answered {answer['Code']} to {error.operation_name}. "
+                "Check ALUMNI_QUEUE, and the permissions of this process's role for that queue."
+            ) from None
+        except (BotoCoreError, ValueError) as error:
+            raise QueueError(
+                f"{doing} the queue of uploads failed: {type(error).__name__}. Check the network and the AWS settings "
+                "(AWS_DEFAULT_REGION, AWS_ENDPOINT_URL if it is set)."
+            ) from None
