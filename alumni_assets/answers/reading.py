@@ -102,7 +102,7 @@ def _moves(connection: "DuckDBPyConnection") -> Moves:
     again = "SELECT count(*) FROM alumni_history WHERE period = 1 AND NOT is_current"
     ((moved,),) = connection.execute(again).fetchall()
     ((answered_again,),) = connection.execute(
-        "SELECT count(*) FROM (SELECT employee_id FROM alumni_history GROUP BY ALL HAVING sum(submissions) > 1)"
+        "SELECT count(DISTINCT employee_id) FROM alumni_history WHERE submissions > 1 OR period > 1"
     ).fetchall()
     changes = _records(connection, "SELECT * FROM job_moves ORDER BY kind DESC, moves DESC, moved_from, moved_to")
     return Moves(answered_again=answered_again, moved=moved, changes=tuple(Move(**row) for row in changes))
