@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alumni_assets.notifications.delivery import Deliveries
     from alumni_assets.one_pass import OnePass
     from alumni_assets.report.sending import Sending
+    from alumni_assets.stages.restoring import RestoredFile
 
 
 # What `--json` says of an upload; the table for people has its open rows besides.
@@ -114,6 +115,37 @@ def waive(upload: str, rows: tuple[str, ...], reason: str, by: str | None, as_js
     with OnePass() as one_pass, _refusals_are_usage_errors(), _telling(one_pass):
         report = one_pass.waive(upload, rows, by if by is not None else one_pass.settings.approver, reason)
     _finish(report, as_json)
+
+
+@cli.command()
+@click.argument("upload")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    default=7,
+    show_default=True,
+    help="How long copies from cold storage stay readable.",
+)
+@click.option(
+    "--tier",
+    type=click.Choice(["Standard", "Bulk"], case_sensitive=False),
+    default="Bulk",
+    show_default=True,
+    help="How fast cold storage hands them out: Standard is faster and dearer.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def restore(upload: str, days: int, tier: str, as_json: bool) -> None:
+    """Bring back UPLOAD from the archive, and make everything again that is made from it.
+
+    Copies in cold storage are asked for; call this again to see how it stands, until all are there.
+    """
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass, _refusals_are_usage_errors():
+        files, report = one_pass.restore(upload, days, tier)
+    _print_restored(files, as_json)
+    if report["broken"]:
+        raise click.ClickException("\n".join(report["broken"]))
 
 
 @cli.command()
@@ -297,6 +329,20 @@ def _print_report(report: dict[str, Any], as_json: bool) -> None:
     else:
         _print_table(report["uploads"])
         click.echo(f"{report['alumni']:,} alumni; published in {report['published']}")
+
+
+def _print_restored(files: Sequence["RestoredFile"], as_json: bool) -> None:
+    from alumni_assets.stages.restoring import waits
+
+    is_done = not waits(files)
+    if as_json:
+        shown = {"restored": is_done, "files": [{"key": file.key, "state": file.state} for file in files]}
+        click.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    for file in files:
+        click.echo(f"{file.key}: {file.state}")
+    if not is_done:
+        click.echo("Cold storage takes hours. Nothing is brought back before all is readable: call this again later.")
 
 
 def _preview_report(folder: Path) -> None:

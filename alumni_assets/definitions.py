@@ -56,7 +56,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             *report_deliveries_sensor(settings.report),
         ],
         resources={
-            "lake": LakeResource(location=settings.lake),
+            "lake": LakeResource(location=settings.lake, archive_class=settings.archive_class),
             "survey": SurveyResource(
                 rules=str(settings.rules), home=str(settings.home), memory_limit=settings.warehouse_memory
             ),

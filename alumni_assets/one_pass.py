@@ -41,6 +41,7 @@ from alumni_assets.survey.standing import Facts, Standing, Status, standings
 if TYPE_CHECKING:
     from alumni_assets.report.keeping import Reports
     from alumni_assets.report.sending import Sending
+    from alumni_assets.stages.restoring import RestoredFile
 
 _STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
 _SETTLINGS = 3  # for how many times the settling time a pass waits for files that are being written
@@ -132,6 +133,21 @@ class OnePass(AbstractContextManager["OnePass"]):
             self._execute("Judging", jobs.TAKE_IN.name, jobs.take_in_config((), chosen, judge_again=True))
         self._renew((), "", "")
         return self._report(before, self._register.facts())
+
+    def restore(self, upload: str, days: int, tier: str) -> tuple[list["RestoredFile"], dict[str, Any]]:
+        """Bring an upload back from its archived copies, and make again what is made from them, once all are there."""
+        from alumni_assets.stages.restoring import restore_upload, waits
+
+        self._take_turn()
+        before = self._register.facts()
+        transformed = before.transformed.get(upload)
+        if transformed is None:
+            raise approval.ApprovalRefusedError(f"{upload} was never transformed, so it has no archived copies.")
+        files = restore_upload(self._lake, transformed, days, tier)
+        if not waits(files):
+            self._execute("Entering the upload again", jobs.TAKE_IN.name, jobs.take_in_config((), [upload]))
+            self._renew((), "", "")
+        return files, self._report(before, self._register.facts(), [upload])
 
     def prepare_report(self) -> str:
         """Prepare this week's report; returns where its PDF is. What keeps it from being prepared is in `broken`."""

@@ -14,6 +14,7 @@ from alumni_assets.sheet.configuration import SheetSettings, sheet_settings
 from alumni_assets.survey_rules import DEFAULT_RULES
 
 EngineName = Literal["local", "spark"]
+_ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,17 @@ class SettingsError(ValueError):
 class Settings:
     """Everything that the environment decides.
 
-    `lake` is a folder or `s3://bucket/prefix`; `home` holds the warehouse and Dagster's instance;
-    `dagster_home` wins for the instance where it is set; `approver` is the default of `approved_by`;
-    `queue` is the queue in which a bucket tells of uploads, if there is one;
-    `rules` is the survey's configuration file; `notifier` says how people are told what happened; `sheet`
-    is the Google Sheet behind the survey's form, if there is one; `report` says who gets the weekly report;
-    `dashboard_port` is that on which this machine serves
-    the page; `engine` is what judges and transforms uploads, `spark_master` and `spark_memory` are for Spark on this
-    machine; the intervals are in seconds.
+    `lake` is a folder or `s3://bucket/prefix`, whose archived copies get the storage class `archive_class`. `home` holds the
+    warehouse and Dagster's instance; `dagster_home` wins for the instance where it is set. `approver` is the default
+    of `approved_by`. `rules` is the survey's configuration file. `queue` is where a bucket tells of uploads; `sheet`
+    is the Google Sheet behind the survey's form, if there is one. `notifier` says how people are told what happened,
+    `report` who gets the weekly report. `dashboard_port` is that on which this machine serves the page. `engine` is
+    what judges and transforms uploads; `spark_master` and `spark_memory` are for Spark on this machine. Intervals are
+    in seconds.
     """
 
     lake: str
+    archive_class: str
     home: Path
     dagster_home: str | None
     home_is_default: bool
@@ -75,12 +76,15 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     lake = value("ALUMNI_LAKE", "lake")
     return Settings(
         lake=lake if "://" in lake else str(Path(lake).expanduser().absolute()),
+        archive_class=_archive_class(value("ALUMNI_ARCHIVE_CLASS", "DEEP_ARCHIVE")),
         home=Path(home).expanduser().absolute(),
         dagster_home=value("DAGSTER_HOME", "") or None,
         home_is_default=not environment.get("ALUMNI_HOME", "").strip(),
         approver=value("ALUMNI_APPROVER", ""),
         rules=Path(value("ALUMNI_SURVEY", str(DEFAULT_RULES))).expanduser().absolute(),
-        sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "5")),
+        # Dagster looks every five seconds which sensors are due, and would find one with that interval due only every
+        # other time.
+        sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "4")),
         queue=_queue(value("ALUMNI_QUEUE", ""), value("ALUMNI_LISTING_SECONDS", "900"), lake),
         warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
         notifier=_notifier(environment),
@@ -128,6 +132,12 @@ def _report(environment: Mapping[str, str]) -> ReportSettings:
         return report_settings(environment)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _archive_class(name: str) -> str:
+    if name not in _ARCHIVE_CLASSES:
+        raise SettingsError(f"ALUMNI_ARCHIVE_CLASS is {name!r}; it takes one of {', '.join(_ARCHIVE_CLASSES)}.")
+    return name
 
 
 def _queue(url: str, listing_seconds: str, lake: str) -> QueueSettings | None:

@@ -54,7 +54,7 @@ def archive(
         if seen is None or transformed is None:
             context.log.warning(f"Skipped: {upload} is not transformed, so there is nothing to archive.")
             return
-        folder, copies = archive_upload(lake.lake(), seen, transformed)
+        folder, copies = archive_upload(lake.lake(), seen, transformed, lake.archive_class)
         outcome = checks.copies_verified(lake.lake(), copies)
         yield reporting.report_materialization(
             ARCHIVED,

@@ -29,6 +29,10 @@ class LakeResource(ConfigurableResource):
         description="The folder for temporary copies of objects in a bucket; the system's own by default.",
     )
 
+    archive_class: str | None = Field(
+        default=None, description="S3's storage class for what is archived; a folder has none."
+    )
+
     _lake: Lake | None = PrivateAttr(default=None)
 
     def lake(self) -> Lake:

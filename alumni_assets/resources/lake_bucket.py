@@ -7,6 +7,7 @@ legal in S3, fails its listing as a whole, and it cannot read or delete such an 
 boto3 takes its time to import: import this module where a bucket is in use, not before.
 """
 
+import base64
 import io
 import tempfile
 import uuid
@@ -24,10 +25,12 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
 
 from alumni_assets.resources.lake_interface import (
+    Checksum,
     Lake,
     LakeEntry,
     LakeError,
     LakeKeyError,
+    Readiness,
     check_key,
     check_prefix,
     os_failure,
@@ -45,6 +48,8 @@ READ_AHEAD = 8 * 1024**2  # bytes that a stream asks for at a time
 ATTEMPTS = 4  # at what boto3 does not try again by itself
 LARGEST_SINGLE_COPY = 5 * 1024**3  # bytes: the limit of CopyObject
 COPYING = TransferConfig(multipart_threshold=LARGEST_SINGLE_COPY, multipart_chunksize=512 * 1024**2)
+CHECKED = {"ChecksumAlgorithm": "SHA256"}
+COLD = ("GLACIER", "DEEP_ARCHIVE")  # the classes whose objects cannot be read until they are restored
 CREATED_BY = "created-by"  # metadata: which call of create_bytes made the object
 
 BROKEN_OFF: tuple[type[BaseException], ...] = S3_RETRYABLE_DOWNLOAD_ERRORS
@@ -142,9 +147,36 @@ class BucketLake(Lake):
                 {"Bucket": self._bucket, "Key": self._name(source)},
                 self._bucket,
                 self._new_name(target),
-                ExtraArgs={"StorageClass": storage_class} if storage_class else None,
+                ExtraArgs=CHECKED | ({"StorageClass": storage_class} if storage_class else {}),
                 Config=COPYING,
             )
+
+    def checksum(self, key: str) -> Checksum | None:
+        """S3 works it out where an object is copied, by which cold copies are verified."""
+        with self._errors("Looking up", key):
+            head = self._client.head_object(Bucket=self._bucket, Key=self._name(key), ChecksumMode="ENABLED")
+        digest = head.get("ChecksumSHA256", "").partition("-")[0]
+        if not digest:
+            return None
+        # Only of what is stored in one part there is a SHA-256 of the whole; an ETag says in how many parts it is.
+        return Checksum(base64.b64decode(digest).hex(), COPYING.multipart_chunksize if "-" in head["ETag"] else 0)
+
+    def thaw(self, key: str, days: int, tier: str) -> Readiness:
+        name = self._name(key)
+        with self._errors("Restoring", key):
+            head = self._client.head_object(Bucket=self._bucket, Key=name)
+            if head.get("StorageClass") not in COLD or 'ongoing-request="false"' in head.get("Restore", ""):
+                return Readiness.READABLE
+            if head.get("Restore"):
+                return Readiness.UNDER_WAY
+            request: Any = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+            try:
+                self._client.restore_object(Bucket=self._bucket, Key=name, RestoreRequest=request)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
+                    raise
+                return Readiness.UNDER_WAY
+        return Readiness.ASKED_FOR
 
     def delete(self, key: str) -> None:
         with self._errors("Deleting", key):

@@ -23,10 +23,12 @@ from pathlib import Path
 from alumni_assets.resources.lake_interface import (
     INCOMING,
     OWNER_FOLDER,
+    Checksum,
     Lake,
     LakeEntry,
     LakeError,
     LakeKeyError,
+    Readiness,
     check_key,
     check_prefix,
     os_errors,
@@ -117,6 +119,14 @@ class FolderLake(Lake):
         with self.writing(target) as path, self._errors(f"Copying to {target!r}", source):
             shutil.copyfile(original, path)
             _flush(path)
+
+    def checksum(self, key: str) -> Checksum | None:
+        self._existing(key)
+        return None
+
+    def thaw(self, key: str, days: int, tier: str) -> Readiness:
+        self._existing(key)
+        return Readiness.READABLE
 
     def delete(self, key: str) -> None:
         path = self._path(check_key(key))

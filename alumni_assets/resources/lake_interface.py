@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
 
@@ -43,6 +44,25 @@ class LakeEntry:
     size: int
     etag: str
     modified: datetime
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """The SHA-256, in hex, that the storage itself has of an object's content.
+
+    With a `part_size` in bytes it is that of the SHA-256s of the object's parts, one after the other.
+    """
+
+    sha256: str
+    part_size: int = 0
+
+
+class Readiness(StrEnum):
+    """Whether an object can be read, or has to be fetched from cold storage first."""
+
+    READABLE = "readable"
+    ASKED_FOR = "asked for now"
+    UNDER_WAY = "under way"
 
 
 class Lake(ABC):
@@ -99,6 +119,20 @@ class Lake(ABC):
         """Copy one object within the lake, replacing `target` atomically. Raises LakeKeyError.
 
         `storage_class` is S3's (such as `DEEP_ARCHIVE`); a folder has none and pays no heed to it.
+        """
+
+    @abstractmethod
+    def checksum(self, key: str) -> Checksum | None:
+        """What the storage itself has of the object, without its being read; None where it has nothing.
+
+        Raises LakeKeyError.
+        """
+
+    @abstractmethod
+    def thaw(self, key: str, days: int, tier: str) -> Readiness:
+        """Ask for an object that lies in cold storage, unless that was done before; returns how it stands.
+
+        It stays readable for so many `days` then. `tier` is S3's, such as `Bulk`. Raises LakeKeyError.
         """
 
     @abstractmethod

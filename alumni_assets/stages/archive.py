@@ -3,69 +3,99 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import asdict, dataclass
 
 from alumni_assets import layout
-from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.stages.hashing import sha256_in_parts
 from alumni_assets.survey.naming import safe_key
 from alumni_assets.survey.standing import Seen, Transformed
+
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class ArchivedFile:
-    """One archived copy: its key, size in bytes and SHA-256."""
+    """One archived copy: its key, size in bytes and SHA-256, and the key of its source."""
 
     key: str
     size: int
     sha256: str
+    source: str
 
 
-def archive_upload(lake: Lake, seen: Seen, transformed: Transformed) -> tuple[str, list[ArchivedFile]]:
+def archive_upload(
+    lake: Lake, seen: Seen, transformed: Transformed, storage_class: str | None = None
+) -> tuple[str, list[ArchivedFile]]:
     """Copy an upload's pinned original and transformed rows to the archive; returns folder and copies.
 
-    The folder's date is that of the transformation, so that doing it again changes nothing.
+    The folder's date is that of the transformation, so that doing it again changes nothing: a copy that is there
+    and undamaged stays, for cold storage bills every object for months. `storage_class` is that of the copies.
     """
-    folder = layout.archive_folder(seen.upload, transformed.at.date().isoformat())
+    folder = archive_folder(transformed)
     sources = {
-        f"{folder}original/{safe_key(seen.key)}": (layout.pinned_key(seen.upload), seen.sha256),
-        f"{folder}transformed.parquet": (layout.transformed_key(seen.upload), transformed.content),
+        f"original/{safe_key(seen.key)}": (layout.pinned_key(seen.upload), seen.sha256),
+        "transformed.parquet": (layout.transformed_key(seen.upload), transformed.content),
     }
-    copies = [_copied(lake, source, key, sha256) for key, (source, sha256) in sources.items()]
+    copies = [
+        _copied(lake, source, f"{folder}{name}", sha256, storage_class) for name, (source, sha256) in sources.items()
+    ]
     manifest = {
         "upload": seen.upload,
         "received_at": seen.received_at.isoformat(),
-        "files": [{"key": copy.key, "size": copy.size, "sha256": copy.sha256} for copy in copies],
+        "files": [asdict(copy) for copy in copies],
     }
-    lake.put_bytes(f"{folder}manifest.json", json.dumps(manifest, indent=1).encode())
+    lake.put_bytes(f"{folder}{MANIFEST}", json.dumps(manifest, indent=1).encode())
     return folder, copies
+
+
+def archive_folder(transformed: Transformed) -> str:
+    """The folder of an upload's archived copies."""
+    return layout.archive_folder(transformed.upload, transformed.at.date().isoformat())
+
+
+def archived_files(lake: Lake, folder: str) -> list[ArchivedFile]:
+    """The copies that a folder's manifest names. Raises LakeKeyError where there is no manifest."""
+    manifest = json.loads(lake.read_bytes(f"{folder}{MANIFEST}"))
+    return [ArchivedFile(**file) for file in manifest["files"]]
 
 
 def damaged_copies(lake: Lake, copies: list[ArchivedFile]) -> Mapping[str, str]:
     """For each archived copy that is not what the manifest says: what is wrong with it."""
-    found = {copy.key: _damage(lake, copy) for copy in copies}
-    return {key: damage for key, damage in found.items() if damage}
+    found = {copy.key: damage(lake, copy) for copy in copies}
+    return {key: wrong for key, wrong in found.items() if wrong}
 
 
-def _copied(lake: Lake, source: str, key: str, sha256: str) -> ArchivedFile:
-    lake.copy(source, key)
-    entry = lake.stat(source)
-    assert entry is not None
-    return ArchivedFile(key, entry.size, sha256)
+def damage(lake: Lake, copy: ArchivedFile) -> str:
+    """What is wrong with a copy; empty where nothing is.
 
-
-def _damage(lake: Lake, copy: ArchivedFile) -> str:
+    It is verified by the checksum that the storage has of it, for what lies in cold storage cannot be read; where
+    the storage has none, by reading it.
+    """
     entry = lake.stat(copy.key)
     if entry is None:
         return "missing"
     if entry.size != copy.size:
         return f"{entry.size:,} bytes instead of {copy.size:,}"
-    with lake.open(copy.key) as stream:
-        return "" if _sha256(stream) == copy.sha256 else "the checksum differs"
+    return "" if _has_checksum(lake, copy) else "the checksum differs"
 
 
-def _sha256(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := stream.read(4 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
+def _has_checksum(lake: Lake, copy: ArchivedFile) -> bool:
+    stored = lake.checksum(copy.key)
+    if stored is None:
+        with lake.open(copy.key) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == copy.sha256
+    if not stored.part_size:
+        return stored.sha256 == copy.sha256
+    with lake.open(copy.source) as stream:
+        return sha256_in_parts(stream, stored.part_size) == (copy.sha256, stored.sha256)
+
+
+def _copied(lake: Lake, source: str, key: str, sha256: str, storage_class: str | None) -> ArchivedFile:
+    entry = lake.stat(source)
+    if entry is None:
+        raise LakeKeyError(f"{lake.url(source)} is gone, so it cannot be archived. Restore it from a backup.")
+    copy = ArchivedFile(key, entry.size, sha256, source)
+    if damage(lake, copy):
+        lake.copy(source, key, storage_class)
+    return copy

@@ -105,6 +105,26 @@ def test_a_row_is_corrected_and_another_waived_in_a_bucket(
     assert lives == [(21, "resolved"), (22, "waived")]
 
 
+def test_an_upload_comes_back_from_cold_storage(alumni: Any, bucket_place: BucketPlace, tmp_path: Path) -> None:
+    lake = bucket_place.lake
+    bucket_place.plant("raw/term.csv", f"{HEADER}\n{ROW}\n".encode())
+    _, report = alumni("run", "--approve", "--approved-by", "me")
+    upload = report["uploads"][0]["upload"]
+    folders = ("pinned/", "valid/", "transformed/")
+    kept = {entry.key: lake.read_bytes(entry.key) for folder in folders for entry in lake.list(folder)}
+    assert len(kept) == 3
+    for key in kept:
+        lake.delete(key)
+    status, said = alumni("restore", upload, "--tier", "standard")
+    assert (status, said["restored"], {file["state"] for file in said["files"]}) == (0, False, {"asked for now"})
+    assert [entry.key for folder in folders for entry in lake.list(folder)] == []
+    status, said = alumni("restore", upload)  # this server hands everything out at once
+    assert (status, said["restored"], {file["state"] for file in said["files"]}) == (0, True, {"restored"})
+    assert {key: lake.read_bytes(key) for key in kept} == kept
+    status, said = alumni("restore", upload)
+    assert (status, {file["state"] for file in said["files"]}) == (0, {"in place"})
+
+
 def test_a_bucket_that_is_gone_ends_with_a_sentence_and_status_1(
     alumni: Any, bucket_place: BucketPlace, tmp_path: Path
 ) -> None:

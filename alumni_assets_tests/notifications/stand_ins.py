@@ -17,7 +17,7 @@ from typing import NoReturn
 from alumni_assets.notifications.channels import Channel, ChannelError, Message
 from alumni_assets.notifications.messages import FailedRun, Links, Renewal
 from alumni_assets.notifications.notices import Happenings
-from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError, LakeKeyError
+from alumni_assets.resources.lake_interface import Checksum, Lake, LakeEntry, LakeError, LakeKeyError, Readiness
 from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed, Waiver
 
 NOON = datetime(2026, 11, 2, 12)
@@ -116,6 +116,12 @@ class MemoryLake(Lake):
         raise NotImplementedError
 
     def copy(self, source: str, target: str, storage_class: str | None = None) -> None:
+        raise NotImplementedError
+
+    def checksum(self, key: str) -> Checksum | None:
+        raise NotImplementedError
+
+    def thaw(self, key: str, days: int, tier: str) -> Readiness:
         raise NotImplementedError
 
     def delete(self, key: str) -> None:

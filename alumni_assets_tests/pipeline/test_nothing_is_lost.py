@@ -10,6 +10,8 @@ import pytest
 
 from alumni_assets import layout
 from alumni_assets.one_pass import OnePass
+from alumni_assets.stages import approval
+from alumni_assets.stages.archive import archive_upload
 
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline, failure_of
@@ -136,3 +138,33 @@ def test_an_upload_whose_rules_changed_is_not_judged_anew_by_a_loss(
     assert upload in failure_of(lived_in.enter_again(upload))
     assert lived_in.lake.read_bytes(layout.valid_key(upload)) == valid
     assert lived_in.statuses()[upload] == "transformed"
+
+
+def test_an_upload_comes_back_from_its_archived_copies_alone(lived_in: Pipeline) -> None:
+    upload = lived_in.upload_of("some bad.csv")
+    archive_upload(lived_in.lake, lived_in.facts.seen[upload], lived_in.facts.transformed[upload])
+    tables = lived_in.tables()
+    folders = ("pinned", "valid", "invalid", "transformed")
+    kept = {folder: lived_in.files(folder) for folder in folders}
+    for folder in folders:
+        for name in kept[folder]:
+            if name.startswith("some bad.csv-"):
+                (lived_in.root / folder / name).unlink()
+    lose(lived_in, "published", "raw")
+    lived_in.raw.mkdir()
+    (lived_in.home / "warehouse.duckdb").unlink()
+    with OnePass() as one_pass:
+        files, report = one_pass.restore(upload, 7, "Bulk")
+    assert report["broken"] == []
+    assert {file.key: file.state for file in files} == {
+        layout.pinned_key(upload): "restored",
+        layout.transformed_key(upload): "restored",
+    }
+    assert {folder: lived_in.files(folder) for folder in folders} == kept
+    assert lived_in.tables() == tables
+
+
+def test_what_was_never_transformed_has_no_archived_copies(lived_in: Pipeline) -> None:
+    upload = lived_in.upload_of("waiting.csv")
+    with OnePass() as one_pass, pytest.raises(approval.ApprovalRefusedError, match="was never transformed"):
+        one_pass.restore(upload, 7, "Bulk")

@@ -1,0 +1,197 @@
+"""The archive, in a folder and in a bucket: what is copied there, how a copy is verified, and how it comes back."""
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alumni_assets.resources import lake_bucket
+from alumni_assets.resources.lake import FolderLake, Lake, LakeKeyError, open_lake
+from alumni_assets.resources.lake_interface import Readiness
+from alumni_assets.stages.archive import ArchivedFile, archive_upload, archived_files, damaged_copies
+from alumni_assets.stages.hashing import sha256_in_parts
+from alumni_assets.stages.intake import utc_now
+from alumni_assets.stages.restoring import RestoredFile, RestoreError, restore_upload, waits
+from alumni_assets.survey.standing import Seen, Transformed
+from alumni_assets_tests.lake.conftest import BucketPlace, Place
+
+UPLOAD = "May, ñ.csv@0123abcd"
+ORIGINAL, ROWS = b"Employee_ID,Employee_Name\n1,Ana\n", b"PAR1 and so on"
+PINNED, TRANSFORMED = "pinned/May, ñ.csv-0123abcd", "transformed/May, ñ.csv-0123abcd.parquet"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+SEEN = Seen(UPLOAD, "May, ñ.csv", sha256(ORIGINAL), len(ORIGINAL), utc_now())
+DONE = Transformed(UPLOAD, "", sha256(ROWS), 1, 0, utc_now())
+
+
+@pytest.fixture
+def archived(lake: Lake) -> tuple[str, list[ArchivedFile]]:
+    """An upload whose copies are in cold storage, where the lake has any."""
+    lake.put_bytes(PINNED, ORIGINAL)
+    lake.put_bytes(TRANSFORMED, ROWS)
+    return archive_upload(lake, SEEN, DONE, "DEEP_ARCHIVE")
+
+
+def restored(lake: Lake) -> list[RestoredFile]:
+    """What is asked for once is handed out by this server at once."""
+    first = restore_upload(lake, DONE, 7, "Bulk")
+    if isinstance(lake, FolderLake):
+        return first
+    assert waits(first) == any(file.state != "in place" for file in first)
+    return restore_upload(lake, DONE, 7, "Bulk")
+
+
+def test_the_manifest_names_every_copy_with_size_checksum_and_source(lake: Lake, archived: Any) -> None:
+    folder, copies = archived
+    assert folder == f"archive/{DONE.at.date()}/May, ñ.csv-0123abcd/"
+    assert copies == [
+        ArchivedFile(f"{folder}original/May, ñ.csv", len(ORIGINAL), sha256(ORIGINAL), PINNED),
+        ArchivedFile(f"{folder}transformed.parquet", len(ROWS), sha256(ROWS), TRANSFORMED),
+    ]
+    assert archived_files(lake, folder) == copies
+    manifest = json.loads(lake.read_bytes(f"{folder}manifest.json"))
+    assert (manifest["upload"], manifest["received_at"]) == (UPLOAD, SEEN.received_at.isoformat())
+
+
+def test_undamaged_copies_are_verified_though_they_cannot_be_read(lake: Lake, archived: Any) -> None:
+    assert damaged_copies(lake, archived[1]) == {}
+
+
+def test_archiving_again_leaves_undamaged_copies_alone(place: Place, archived: Any) -> None:
+    folder, copies = archived
+    before = {copy.key: place.lake.stat(copy.key) for copy in copies}
+    assert archive_upload(place.lake, SEEN, DONE, "DEEP_ARCHIVE") == (folder, copies)
+    assert {copy.key: place.lake.stat(copy.key) for copy in copies} == before
+
+
+def test_damaged_copies_are_found_and_made_again(place: Place, archived: Any) -> None:
+    original, transformed = archived[1]
+    place.plant(original.key, ORIGINAL.replace(b"Ana", b"Eva"))
+    place.plant(transformed.key, ROWS[:-1])
+    assert damaged_copies(place.lake, archived[1]) == {
+        original.key: "the checksum differs",
+        transformed.key: f"{len(ROWS) - 1} bytes instead of {len(ROWS)}",
+    }
+    place.lake.delete(transformed.key)
+    assert damaged_copies(place.lake, archived[1])[transformed.key] == "missing"
+    archive_upload(place.lake, SEEN, DONE, "DEEP_ARCHIVE")
+    assert damaged_copies(place.lake, archived[1]) == {}
+
+
+def test_what_is_in_place_is_not_asked_for(lake: Lake, archived: Any) -> None:
+    files = restore_upload(lake, DONE, 7, "Bulk")
+    assert files == [RestoredFile(PINNED, "in place"), RestoredFile(TRANSFORMED, "in place")]
+    assert not waits(files)
+
+
+def test_what_is_missing_or_damaged_comes_back(place: Place, archived: Any) -> None:
+    place.lake.delete(PINNED)
+    place.plant(TRANSFORMED, b"PAR1 and no more")
+    assert restored(place.lake) == [RestoredFile(PINNED, "restored"), RestoredFile(TRANSFORMED, "restored")]
+    assert (place.lake.read_bytes(PINNED), place.lake.read_bytes(TRANSFORMED)) == (ORIGINAL, ROWS)
+
+
+def test_a_copy_that_is_not_what_was_archived_is_no_restoration(place: Place, archived: Any) -> None:
+    place.plant(archived[1][0].key, b"something else")
+    place.lake.delete(PINNED)
+    with pytest.raises(RestoreError, match=r"original/May, ñ\.csv is not what was archived \(14 bytes instead of 32\)"):
+        restored(place.lake)
+
+
+def test_without_an_archive_there_is_nothing_to_restore(lake: Lake) -> None:
+    with pytest.raises(LakeKeyError, match=r"manifest\.json"):
+        restore_upload(lake, DONE, 7, "Bulk")
+
+
+@pytest.mark.server
+def test_copies_lie_in_the_class_that_was_asked_for_and_the_manifest_does_not(
+    bucket_place: BucketPlace,
+) -> None:
+    bucket_place.plant(PINNED, ORIGINAL)
+    bucket_place.plant(TRANSFORMED, ROWS)
+    folder, copies = archive_upload(bucket_place.lake, SEEN, DONE, "DEEP_ARCHIVE")
+
+    def storage_class(key: str) -> str:
+        head = bucket_place.client.head_object(Bucket=bucket_place.bucket, Key=bucket_place.prefix + key)
+        return head.get("StorageClass", "STANDARD")
+
+    assert {storage_class(copy.key) for copy in copies} == {"DEEP_ARCHIVE"}
+    assert storage_class(f"{folder}manifest.json") == "STANDARD"
+    bucket_place.lake.delete(PINNED)
+    assert [file.state for file in restored(bucket_place.lake)] == ["restored", "in place"]
+    assert storage_class(PINNED) == "STANDARD"
+
+
+@pytest.mark.server
+def test_a_copy_that_was_made_in_parts_is_verified_by_its_parts(
+    bucket_place: BucketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = bytes(range(256)) * 4096 * 11  # 11 MiB: two parts of five and a rest
+    five = lake_bucket.TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    monkeypatch.setattr(lake_bucket, "COPYING", five)
+    bucket_place.plant("pinned/large", large)
+    bucket_place.lake.copy("pinned/large", "archive/large", "DEEP_ARCHIVE")
+    stored = bucket_place.lake.checksum("archive/large")
+    assert stored is not None
+    assert stored.part_size == 5 << 20
+    copy = ArchivedFile("archive/large", len(large), sha256(large), "pinned/large")
+    assert damaged_copies(bucket_place.lake, [copy]) == {}
+    bucket_place.plant("pinned/large", large[:-1] + b"?")
+    assert damaged_copies(bucket_place.lake, [copy]) == {"archive/large": "the checksum differs"}
+
+
+@given(content=st.binary(max_size=50), part_size=st.integers(1, 20))
+def test_the_checksum_of_parts_is_that_of_their_checksums(content: bytes, part_size: int) -> None:
+    parts = [content[start : start + part_size] for start in range(0, len(content), part_size)]
+    digests = b"".join(hashlib.sha256(part).digest() for part in parts)
+    assert sha256_in_parts(io.BytesIO(content), part_size) == (sha256(content), sha256(digests))
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ({"StorageClass": "DEEP_ARCHIVE", "Restore": 'ongoing-request="true"'}, Readiness.UNDER_WAY),
+        (
+            {
+                "StorageClass": "GLACIER",
+                "Restore": 'ongoing-request="false", expiry-date="Fri, 04 Dec 2026"',
+            },
+            Readiness.READABLE,
+        ),
+        ({"StorageClass": "STANDARD_IA"}, Readiness.READABLE),
+        ({}, Readiness.READABLE),
+    ],
+)
+def test_what_s3_says_of_a_restoration_is_understood(said: dict[str, str], state: Readiness) -> None:
+    """S3's answers as its reference shows them: the server of these tests is never under way."""
+    client: Any = boto3.client("s3", region_name="us-east-1")
+    with Stubber(client) as stubbed:
+        stubbed.add_response("head_object", said, {"Bucket": "lake", "Key": "archive/a"})
+        assert open_lake("s3://lake", lambda: client).thaw("archive/a", 7, "Bulk") is state
+        stubbed.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("error", [None, "RestoreAlreadyInProgress"])
+def test_what_lies_in_cold_storage_is_asked_for_once(error: str | None) -> None:
+    client: Any = boto3.client("s3", region_name="us-east-1")
+    request = {"Days": 3, "GlacierJobParameters": {"Tier": "Standard"}}
+    with Stubber(client) as stubbed:
+        stubbed.add_response("head_object", {"StorageClass": "DEEP_ARCHIVE"}, {"Bucket": "lake", "Key": "archive/a"})
+        if error:
+            stubbed.add_client_error("restore_object", error, http_status_code=409)
+        else:
+            stubbed.add_response(
+                "restore_object", {}, {"Bucket": "lake", "Key": "archive/a", "RestoreRequest": request}
+            )
+        state = open_lake("s3://lake", lambda: client).thaw("archive/a", 3, "Standard")
+        assert state is (Readiness.UNDER_WAY if error else Readiness.ASKED_FOR)
