@@ -56,7 +56,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             *report_deliveries_sensor(settings.report),
         ],
         resources={
-            "lake": LakeResource(location=settings.lake, archive_class=settings.archive_class),
+            "lake": LakeResource(location=settings.lake, archive_class=settings.archive_class, roles=settings.roles),
             "survey": SurveyResource(
                 rules=str(settings.rules), home=str(settings.home), memory_limit=settings.warehouse_memory
             ),
@@ -69,7 +69,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             ),
             "notifier": NotifierResource(settings.notifier),
         }
-        | ({"queue": UploadQueueResource(url=settings.queue.url)} if settings.queue else {})
+        | ({"queue": UploadQueueResource(url=settings.queue.url, roles=settings.roles)} if settings.queue else {})
         | resources,
         executor=dg.in_process_executor,
     )

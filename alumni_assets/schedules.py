@@ -15,6 +15,7 @@ from dagster import (
 from alumni_assets import jobs
 from alumni_assets.report.weeks import week_of
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.settings import SettingsError
 from alumni_assets.sheet.configuration import EVERY_QUARTER_HOUR
 from alumni_assets.sheet.links import SheetSettings
@@ -57,7 +58,7 @@ def weekly_report_schedule(rules: SurveyRules) -> ScheduleDefinition:
     def prepare(context: ScheduleEvaluationContext, lake: LakeResource) -> RunRequest | SkipReason:
         from alumni_assets.dashboard.keeping import STATE_KEY  # imports Altair
 
-        if lake.lake().stat(STATE_KEY) is None:
+        if lake.lake(Component.NOTIFIER).stat(STATE_KEY) is None:
             return SkipReason("Nothing is published yet, so there is nothing to report.")
         # The week is that of the appointed time: a run may start later, and another week may have begun by then.
         when = context.scheduled_execution_time.astimezone(UTC).replace(tzinfo=None)

@@ -33,6 +33,7 @@ from alumni_assets.reporting import UPLOADS
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError
 from alumni_assets.resources.queue import Message, UploadQueueResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import QueueSettings
 from alumni_assets.stages import approval
@@ -67,7 +68,7 @@ def _listing_sensor(interval: int) -> SensorDefinition:
     def new_uploads(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
     ) -> Iterator[RunRequest | SkipReason]:
-        objects, contract = lake.lake(), survey.contract()
+        objects, contract = lake.lake(Component.INGEST), survey.contract()
         register = survey.register_of(objects)
         new = find_new(objects, register, contract, context.instance)
         requests = _requests(context, Path(survey.home), register, contract, new)
@@ -89,7 +90,7 @@ def _queue_sensor(interval: int) -> SensorDefinition:
     def upload_events(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource, queue: UploadQueueResource
     ) -> Iterator[RunRequest | SkipReason]:
-        objects, contract = lake.lake(), survey.contract()
+        objects, contract = lake.lake(Component.INGEST), survey.contract()
         register = survey.register_of(objects)
         told = listen(queue, objects, register, contract, context.instance)
         queue.delete(told.done)
@@ -137,7 +138,7 @@ def lost_uploads_sensor(interval: int) -> SensorDefinition:
         if _unfinished(context.instance, jobs.TAKE_IN.name):
             yield SkipReason("Uploads are being taken in.")
             return
-        objects, contract = lake.lake(), survey.contract()
+        objects, contract = lake.lake(Component.INGEST), survey.contract()
         lost = find_lost(objects, survey.register_of(objects), contract, context.instance)
         if lost.given_up:
             context.log.error(given_up_sentence(lost.given_up, contract))
@@ -165,7 +166,7 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
     ) -> RunRequest | SkipReason:
         if _unfinished(context.instance, jobs.APPROVE.name):
             return SkipReason("An approval is under way.")
-        facts = survey.register_of(lake.lake()).facts()
+        facts = survey.register_of(lake.lake(Component.TRANSFORM)).facts()
         uploads = approval.may_approve_itself(facts, rules.approval)
         if not uploads:
             return SkipReason("Nothing waits that may approve itself.")

@@ -1,6 +1,7 @@
 """The environment: the only module that reads it. What the survey's rules are is in `survey.yaml`."""
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class SettingsError(ValueError):
 class Settings:
     """Everything that the environment decides.
 
-    `lake` is a folder or `s3://bucket/prefix`, whose archived copies get the storage class `archive_class`. `home` holds the
+    `lake` is a folder or `s3://bucket/prefix`, whose archived copies get the storage class `archive_class`; `roles` is
+    how the ARNs of the AWS roles begin in which the components work, empty where they have none. `home` holds the
     warehouse and Dagster's instance; `dagster_home` wins for the instance where it is set. `approver` is the default
     of `approved_by`. `rules` is the survey's configuration file. `queue` is where a bucket tells of uploads; `sheet`
     is the Google Sheet behind the survey's form, if there is one. `notifier` says how people are told what happened,
@@ -44,6 +46,7 @@ class Settings:
 
     lake: str
     archive_class: str
+    roles: str
     home: Path
     dagster_home: str | None
     home_is_default: bool
@@ -77,6 +80,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         lake=lake if "://" in lake else str(Path(lake).expanduser().absolute()),
         archive_class=_archive_class(value("ALUMNI_ARCHIVE_CLASS", "DEEP_ARCHIVE")),
+        roles=_roles(value("ALUMNI_ROLES", "")),
         home=Path(home).expanduser().absolute(),
         dagster_home=value("DAGSTER_HOME", "") or None,
         home_is_default=not environment.get("ALUMNI_HOME", "").strip(),
@@ -138,6 +142,15 @@ def _archive_class(name: str) -> str:
     if name not in _ARCHIVE_CLASSES:
         raise SettingsError(f"ALUMNI_ARCHIVE_CLASS is {name!r}; it takes one of {', '.join(_ARCHIVE_CLASSES)}.")
     return name
+
+
+def _roles(start: str) -> str:
+    if start and not re.fullmatch(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]*", start):
+        raise SettingsError(
+            f"ALUMNI_ROLES is {start!r}; it takes how the ARNs of the components' roles begin, such as "
+            "arn:aws:iam::123456789012:role/alumni-."
+        )
+    return start
 
 
 def _queue(url: str, listing_seconds: str, lake: str) -> QueueSettings | None:

@@ -9,6 +9,7 @@ from pydantic import Field
 from alumni_assets import automation, checks, reporting
 from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages.archive import archive_upload
 
@@ -47,20 +48,20 @@ def archive(
     context: AssetExecutionContext, config: ArchiveConfig, lake: LakeResource, survey: SurveyResource
 ) -> Iterator[Any]:
     """Archive each upload of the run that was transformed."""
-    register = survey.register_of(lake.lake())
+    register = survey.register_of(lake.lake(Component.ARCHIVE))
 
     def archived(upload: str) -> Iterator[Any]:
         seen, transformed = register.find_seen(upload), register.find_transformed(upload)
         if seen is None or transformed is None:
             context.log.warning(f"Skipped: {upload} is not transformed, so there is nothing to archive.")
             return
-        folder, copies = archive_upload(lake.lake(), seen, transformed, lake.archive_class)
-        outcome = checks.copies_verified(lake.lake(), copies)
+        folder, copies = archive_upload(lake.lake(Component.ARCHIVE), seen, transformed, lake.archive_class)
+        outcome = checks.copies_verified(lake.lake(Component.ARCHIVE), copies)
         yield reporting.report_materialization(
             ARCHIVED,
             upload,
             {
-                "path": MetadataValue.path(lake.lake().url(folder)),
+                "path": MetadataValue.path(lake.lake(Component.ARCHIVE).url(folder)),
                 "files": len(copies),
                 "bytes": sum(copy.size for copy in copies),
             },

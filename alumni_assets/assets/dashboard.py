@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, Materiali
 from alumni_assets import automation, presentation
 from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 
 
@@ -32,7 +33,7 @@ def alumni_dashboard_asset(address: str) -> AssetsDefinition:
         from alumni_assets.dashboard.cards import cards  # imports Altair, like the next
         from alumni_assets.dashboard.keeping import PAGE_KEY, PUBLIC_PAGE_KEY, keep_page
 
-        objects, rules = lake.lake(), survey.contract().rules
+        objects, rules = lake.lake(Component.WAREHOUSE), survey.contract().rules
         started = time.monotonic()
         kept = keep_page(objects, rules)
         context.log.info("The page was written anew." if kept.is_new else "The page shows these figures already.")

@@ -27,6 +27,7 @@ from alumni_assets.register import Register
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.stages.engine import Engine
@@ -123,9 +124,9 @@ def take_in(
     engine: EngineResource,
 ) -> Events:
     """Take in objects found under raw/, or uploads that are pinned already, one after the other."""
-    lake.lake().sweep()  # what killed processes left half-written holds personal data too
-    with engine.opened(context, lake, survey) as opened:
-        step = _Step(context, lake.lake(), survey, opened, config.judge_again)
+    lake.lake(Component.INGEST).sweep()  # what killed processes left half-written holds personal data too
+    with engine.opened(context, lake, survey, Component.INGEST) as opened:
+        step = _Step(context, lake.lake(Component.INGEST), survey, opened, config.judge_again)
         try:
             if config.keys:
                 step.announce(config.keys, step.pinned_now)

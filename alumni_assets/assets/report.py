@@ -27,6 +27,7 @@ from alumni_assets.assets import common
 from alumni_assets.report.configuration import ReportSettings
 from alumni_assets.report.weeks import monday_of, week_of
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages.intake import utc_now
 
@@ -74,7 +75,7 @@ def weekly_report(
     edition = done.edition
     if done.is_released:
         context.log.info(f"The report of {edition.week} was released already, so it stays as it is.")
-    url = lake.lake().url
+    url = lake.lake(Component.NOTIFIER).url
     return MaterializeResult(
         metadata={
             "week": edition.week,
@@ -125,7 +126,7 @@ def _mailed_report(settings: ReportSettings) -> AssetsDefinition:
 def _reports(lake: LakeResource, survey: SurveyResource) -> "Reports":
     from alumni_assets.report.keeping import Reports
 
-    return Reports(lake.lake(), Path(survey.home))
+    return Reports(lake.lake(Component.NOTIFIER), Path(survey.home))
 
 
 def _week(config: WeekConfig, zone: str) -> str:

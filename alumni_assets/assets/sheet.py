@@ -25,6 +25,7 @@ from pydantic import Field
 from alumni_assets import layout
 from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.sheet.errors import SheetError
 from alumni_assets.sheet.exporting import Exported, Exporter
@@ -106,7 +107,7 @@ def _exporter(sheet: SheetSettings | None, lake: LakeResource, survey: SurveyRes
         )
     home = Path(survey.home)
     return Exporter(
-        lake=lake.lake(),
+        lake=lake.lake(Component.UPLOADER),
         home=home,
         sheet=sheet.name,
         limits=survey.contract().rules.limits,
@@ -117,7 +118,7 @@ def _exporter(sheet: SheetSettings | None, lake: LakeResource, survey: SurveyRes
 
 def _metadata(exported: Exported, sheet: SheetSettings | None, lake: LakeResource) -> dict[str, Any]:
     assert sheet is not None
-    paths = [lake.lake().url(layout.RAW + key) for key in (*exported.finished, *exported.uploads)]
+    paths = [lake.lake(Component.UPLOADER).url(layout.RAW + key) for key in (*exported.finished, *exported.uploads)]
     metadata: dict[str, Any] = {
         "answers": exported.answers,
         "new_answers": exported.new,

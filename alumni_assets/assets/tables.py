@@ -29,6 +29,7 @@ from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.queries import ANSWERS, SUPPLEMENTS, VERDICTS
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.stages.engine import Counting, Engine, EngineError
@@ -96,14 +97,14 @@ def deduplicated_survey(
     """
     from alumni_assets.stages.transformation import transformed_rows  # imports Arrow
 
-    objects = lake.lake()
+    objects = lake.lake(Component.WAREHOUSE)
     facts = survey.register_of(objects).facts()
     counting = {upload: facts.transformed[upload] for upload, standing in standings(facts).items() if standing.counts}
     corrections = [some for ordered in corrections_by_upload(facts).values() for some in ordered if some in counting]
     versions = {upload: transformed.content for upload, transformed in counting.items()}
     rows = {upload: transformed.rows for upload, transformed in counting.items()}
     started = time.monotonic()
-    with engine.opened(context, lake, survey) as opened:
+    with engine.opened(context, lake, survey, Component.WAREHOUSE) as opened:
         derivation = opened.derive(lambda: Counting(versions, corrections))
     with warehouse.writing() as connection, derivation.on(connection) as rows_of:
         report = merge_uploads(
@@ -162,7 +163,7 @@ def alumni_history(
 
     started = time.monotonic()
     with (
-        engine.opened(context, lake, survey) as opened,
+        engine.opened(context, lake, survey, Component.WAREHOUSE) as opened,
         _merged(opened, lake, survey, warehouse) as (connection, rows_of),
     ):
         report = refresh_history(connection, survey.contract().rules.time_zone, rows_of)
@@ -209,7 +210,7 @@ def _answer_asset(name: str) -> AssetsDefinition:
     ) -> MaterializeResult:
         started = time.monotonic()
         with (
-            engine.opened(context, lake, survey) as opened,
+            engine.opened(context, lake, survey, Component.WAREHOUSE) as opened,
             _merged(opened, lake, survey, warehouse) as (connection, rows_of),
         ):
             if name == VERDICTS:
@@ -243,7 +244,7 @@ def _merged(
     def counting() -> Counting:
         with warehouse.writing() as connection:
             wanted.update(merged_uploads(connection))
-        ordered = corrections_by_upload(survey.register_of(lake.lake()).facts()).values()
+        ordered = corrections_by_upload(survey.register_of(lake.lake(Component.WAREHOUSE)).facts()).values()
         return Counting(wanted, [some for corrections in ordered for some in corrections if some in wanted])
 
     derivation = engine.derive(counting)
@@ -298,7 +299,7 @@ def published_survey(
     from alumni_assets.stages.uploads_table import approvals_table, uploads_table
     from alumni_assets.warehouse.quarantine import mark_told, merge_quarantine, untold
 
-    objects = lake.lake()
+    objects = lake.lake(Component.WAREHOUSE)
     register = survey.register_of(objects)
     facts = register.facts()
     started = time.monotonic()

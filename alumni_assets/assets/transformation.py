@@ -22,6 +22,7 @@ from alumni_assets.contract import TRANSFORMED_COLUMNS
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import approval
 from alumni_assets.stages.engine import Engine, ToTransform
@@ -92,8 +93,8 @@ def transformed_survey_asset(approver: str) -> AssetsDefinition:
         request = approval.Request(
             config.approved_by, config.note, config.override_reason, reporting.asked_for_at(context)
         )
-        with engine.opened(context, lake, survey) as opened:
-            step = _Step(context, lake.lake(), survey, opened, request)
+        with engine.opened(context, lake, survey, Component.TRANSFORM) as opened:
+            step = _Step(context, lake.lake(Component.TRANSFORM), survey, opened, request)
             try:
                 yield from step.approve_all(common.uploads_of_run(context, config.uploads))
             finally:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from alumni_assets import presentation
 from alumni_assets.notifications.configuration import MailSettings, topic_region
 from alumni_assets.notifications.notices import Kind
+from alumni_assets.resources.roles import Component, session_of
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -168,13 +169,14 @@ class EmailChannel(Channel):
 
 
 class SnsChannel(Channel):
-    """A topic of SNS, ordinary or FIFO. Credentials by AWS's standard chain."""
+    """A topic of SNS, ordinary or FIFO. Credentials by AWS's standard chain, or a role's."""
 
     name = "sns"
     label = "SNS"
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, roles: str = "") -> None:
         self._topic = topic
+        self._roles = roles
 
     def send(self, message: Message) -> None:
         """Publish it. The id is what a FIFO topic tells repetitions by, and an attribute on any."""
@@ -201,12 +203,13 @@ class SnsChannel(Channel):
 
     @cached_property
     def _client(self) -> "SNSClient":
-        import boto3
         from botocore.config import Config
 
         # Repetitions are counted and spaced in `delivery.py`, so the client makes none of its own.
         limits = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
-        return boto3.Session().client("sns", region_name=topic_region(self._topic), config=limits)
+        return session_of(self._roles, Component.NOTIFIER).client(
+            "sns", region_name=topic_region(self._topic), config=limits
+        )
 
     def _fifo(self, message: Message) -> dict[str, Any]:
         if not self._topic.endswith(".fifo"):

@@ -41,12 +41,16 @@ class MailSettings:
 
 @dataclass(frozen=True)
 class NotifierSettings:
-    """The channels that are on; `mail` and `topic` belong to `email` and `sns`. `ui_url` is what links begin with."""
+    """The channels that are on; `mail` and `topic` belong to `email` and `sns`. `ui_url` is what links begin with.
+
+    `roles` is how the ARNs of the components' AWS roles begin; empty without them.
+    """
 
     channels: tuple[str, ...]
     mail: MailSettings | None
     topic: str
     ui_url: str
+    roles: str = ""
 
 
 def notifier_settings(environment: Mapping[str, str]) -> NotifierSettings:
@@ -62,6 +66,7 @@ def notifier_settings(environment: Mapping[str, str]) -> NotifierSettings:
         mail=mail_settings(value, "ALUMNI_SMTP_TO") if "email" in channels else None,
         topic=_topic(value("ALUMNI_SNS_TOPIC_ARN")) if "sns" in channels else "",
         ui_url=_ui_url(value("ALUMNI_UI_URL", "http://127.0.0.1:3000")),
+        roles=value("ALUMNI_ROLES"),
     )
 
 

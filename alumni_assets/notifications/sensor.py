@@ -17,6 +17,7 @@ from alumni_assets.notifications.delivery import Deliveries, sentence
 from alumni_assets.notifications.happenings import last_change
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages.intake import utc_now
 
@@ -45,7 +46,7 @@ def notifications_sensor(interval: int, settings: NotifierSettings) -> list[Sens
         survey: SurveyResource,
         notifier: ResourceParam[NotifierResource],
     ) -> SkipReason:
-        teller = notifier.teller(lake.lake(), survey, context.instance)
+        teller = notifier.teller(lake.lake(Component.NOTIFIER), survey, context.instance)
         now, change = utc_now(), last_change(context.instance)
         if _is_quiet(context.cursor, change, now) and teller.is_lake_readable():
             return SkipReason(_summary(Deliveries()))

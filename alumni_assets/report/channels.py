@@ -19,6 +19,7 @@ from alumni_assets.notifications.channels import (
     masked_address,
 )
 from alumni_assets.notifications.configuration import MailSettings
+from alumni_assets.resources.roles import Component, session_of
 
 _SECONDS = 20
 # What SES answers about a mail that it will not take at any other time either, in both of its APIs.
@@ -50,12 +51,13 @@ class ReportBySmtp(EmailChannel):
 
 
 class ReportBySes(Channel):
-    """The report by Amazon SES to one address. Region and credentials by AWS's standard chain."""
+    """The report by Amazon SES to one address. Region and credentials by AWS's standard chain, or a role's."""
 
-    def __init__(self, sender: str, recipient: str, write: Writer) -> None:
+    def __init__(self, sender: str, recipient: str, write: Writer, roles: str = "") -> None:
         self._sender = sender
         self._recipient = recipient
         self._write = write
+        self._roles = roles
         self.name = address_name(recipient)
         self.label = f"e-mail to {masked_address(recipient)}"
 
@@ -85,9 +87,8 @@ class ReportBySes(Channel):
 
     @cached_property
     def _client(self) -> Any:
-        import boto3
         from botocore.config import Config
 
         # Repetitions are counted and spaced in `delivery.py`, so the client makes none of its own.
         limits = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 1})
-        return boto3.Session().client("sesv2", config=limits)
+        return session_of(self._roles, Component.NOTIFIER).client("sesv2", config=limits)

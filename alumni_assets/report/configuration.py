@@ -21,12 +21,16 @@ Via = Literal["smtp", "ses"]
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """Who gets the report (nobody, where there are no recipients), and who writes; `mail` belongs to `smtp`."""
+    """Who gets the report (nobody, where there are no recipients), and who writes; `mail` belongs to `smtp`.
+
+    `roles` is how the ARNs of the components' AWS roles begin, for `ses`; empty without them.
+    """
 
     recipients: tuple[str, ...]
     via: Via
     sender: str
     mail: MailSettings | None
+    roles: str = ""
 
 
 def report_settings(environment: Mapping[str, str]) -> ReportSettings:
@@ -40,7 +44,7 @@ def report_settings(environment: Mapping[str, str]) -> ReportSettings:
         return ReportSettings((), via, "", None)
     if via == "ses":
         recipients, sender = addresses(value, "ALUMNI_REPORT_TO"), sender_address(value, "ALUMNI_REPORT_FROM")
-        return ReportSettings(recipients, via, sender, None)
+        return ReportSettings(recipients, via, sender, None, value("ALUMNI_ROLES"))
     mail = mail_settings(value, "ALUMNI_REPORT_TO", "ALUMNI_REPORT_FROM")
     return ReportSettings(mail.recipients, via, mail.sender, mail)
 

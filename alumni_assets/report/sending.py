@@ -135,7 +135,7 @@ class Sender:
         settings = self._settings
         if settings.mail is not None:
             return [ReportBySmtp(settings.mail, recipient, write) for recipient in settings.recipients]
-        return [ReportBySes(settings.sender, recipient, write) for recipient in settings.recipients]
+        return [ReportBySes(settings.sender, recipient, write, settings.roles) for recipient in settings.recipients]
 
 
 def refusals(sendings: Sequence[Sending]) -> str:

@@ -6,6 +6,7 @@ from dagster import DefaultSensorStatus, SensorDefinition, SensorEvaluationConte
 
 from alumni_assets.report.configuration import ReportSettings
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 
 _SECONDS = 30  # no attempt is repeated sooner
@@ -31,7 +32,7 @@ def report_deliveries_sensor(settings: ReportSettings) -> list[SensorDefinition]
         from alumni_assets.report.keeping import Reports
         from alumni_assets.report.sending import Sender, refusals
 
-        reports = Reports(lake.lake(), Path(survey.home))
+        reports = Reports(lake.lake(Component.NOTIFIER), Path(survey.home))
         sendings = Sender(reports, settings, survey.contract().rules.time_zone).retry()
         if problem := refusals(sendings):
             raise ReportNotDeliveredError(problem)

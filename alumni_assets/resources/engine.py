@@ -9,6 +9,7 @@ from dagster import AssetExecutionContext, ConfigurableResource
 from pydantic import Field
 
 from alumni_assets.resources.lake import LakeResource
+from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages.engine import Engine, LocalEngine
 
@@ -22,10 +23,12 @@ class EngineResource(ConfigurableResource):
     spark_memory: str = Field(default="2GB", description="The memory of Spark's JVM on this machine.")
 
     @contextmanager
-    def opened(self, context: AssetExecutionContext, lake: LakeResource, survey: SurveyResource) -> Iterator[Engine]:
-        """The engine for one step."""
+    def opened(
+        self, context: AssetExecutionContext, lake: LakeResource, survey: SurveyResource, component: Component
+    ) -> Iterator[Engine]:
+        """The engine for one step of a component."""
         if self.name == "local":
-            yield LocalEngine(lake.lake(), survey.contract(), survey.memory_limit)
+            yield LocalEngine(lake.lake(component), survey.contract(), survey.memory_limit)
             return
         from alumni_assets.spark.engine import SparkEngine  # these import Arrow and pandera
         from alumni_assets.spark.launching import on_this_machine
@@ -33,7 +36,7 @@ class EngineResource(ConfigurableResource):
 
         home = Path(self.home)
         engine = SparkEngine(
-            lake.lake(),
+            lake.lake(component),
             lake.location,
             survey.contract(),
             on_this_machine(context, home),

@@ -4,6 +4,7 @@ The calls of a lake are described in `lake_interface.py`; which kind a location 
 What belongs into which of the lake's folders is not decided here: a lake only keeps objects.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pydantic import Field, PrivateAttr
 from alumni_assets.resources.lake_folder import FolderLake
 from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError, LakeKeyError
 from alumni_assets.resources.lake_location import open_lake
+from alumni_assets.resources.roles import Component, session_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,22 +30,28 @@ class LakeResource(ConfigurableResource):
         default=None,
         description="The folder for temporary copies of objects in a bucket; the system's own by default.",
     )
-
     archive_class: str | None = Field(
         default=None, description="S3's storage class for what is archived; a folder has none."
     )
 
-    _lake: Lake | None = PrivateAttr(default=None)
+    roles: str = Field(default="", description="How the ARNs of the components' AWS roles begin; empty without them.")
 
-    def lake(self) -> Lake:
-        """The lake, the same one at every call. Raises LakeError where the location means none."""
-        if self._lake is None:
-            self._lake = open_lake(self.location, _s3_client, Path(self.spool) if self.spool else None)
-        return self._lake
+    _lakes: dict[Component | None, Lake] = PrivateAttr(default_factory=dict)
+
+    def lake(self, component: Component | None = None) -> Lake:
+        """The lake in the role of a component, the same one at every call. Raises LakeError for a wrong location."""
+        if component not in self._lakes:
+            spool = Path(self.spool) if self.spool else None
+            self._lakes[component] = open_lake(self.location, partial(_s3_client, self.roles, component), spool)
+        return self._lakes[component]
 
 
-def _s3_client() -> "S3Client":
+def _s3_client(roles: str, component: Component | None) -> "S3Client":
     from dagster_aws.s3 import S3Resource  # takes a second to import
+    from dagster_aws.utils import construct_boto_client_retry_config
 
+    if roles and component is not None:
+        retries = construct_boto_client_retry_config(S3Resource().max_attempts)
+        return session_of(roles, component).client("s3", config=retries)
     client: S3Client = S3Resource().get_client()
     return client

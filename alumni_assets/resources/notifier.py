@@ -47,4 +47,4 @@ class NotifierResource:
         """The channels that reach people elsewhere: a channel for each address, and the topic."""
         mail = self._settings.mail
         addresses: list[Channel] = [EmailChannel(mail, recipient) for recipient in mail.recipients] if mail else []
-        return [*addresses, *([SnsChannel(self._settings.topic)] if self._settings.topic else [])]
+        return [*addresses, *([SnsChannel(self._settings.topic, self._settings.roles)] if self._settings.topic else [])]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from dagster import ConfigurableResource
 from pydantic import Field, PrivateAttr
 
+from alumni_assets.resources.roles import Component, session_of
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
@@ -36,6 +38,8 @@ class UploadQueueResource(ConfigurableResource):
     """The queue at `url`, which must exist. Every call may raise `QueueError`."""
 
     url: str = Field(description="The queue's URL.")
+
+    roles: str = Field(default="", description="How the ARNs of the components' AWS roles begin; empty without them.")
 
     _client: "SQSClient | None" = PrivateAttr(default=None)
 
@@ -65,9 +69,7 @@ class UploadQueueResource(ConfigurableResource):
 
     def _sqs(self) -> "SQSClient":
         if self._client is None:
-            import boto3  # takes a second to import
-
-            self._client = boto3.client("sqs")
+            self._client = session_of(self.roles, Component.INGEST).client("sqs")
         return self._client
 
     @contextmanager
