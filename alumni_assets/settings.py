@@ -86,9 +86,9 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         home_is_default=not environment.get("ALUMNI_HOME", "").strip(),
         approver=value("ALUMNI_APPROVER", ""),
         rules=Path(value("ALUMNI_SURVEY", str(DEFAULT_RULES))).expanduser().absolute(),
-        # Dagster looks every five seconds which sensors are due, and would find one with that interval due only every
-        # other time.
-        sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "4")),
+        # Dagster looks every five seconds which sensors are due; one whose interval is hardly shorter it would find
+        # due only every other time.
+        sensor_interval=_seconds("ALUMNI_SENSOR_SECONDS", value("ALUMNI_SENSOR_SECONDS", "3")),
         queue=_queue(value("ALUMNI_QUEUE", ""), value("ALUMNI_LISTING_SECONDS", "900"), lake),
         warehouse_memory=_memory("ALUMNI_WAREHOUSE_MEMORY", value("ALUMNI_WAREHOUSE_MEMORY", "500MB")),
         notifier=_notifier(environment),

@@ -215,7 +215,7 @@ def test_a_queue_that_does_not_answer_fails_the_tick_with_a_sentence(
 
 def test_raw_is_listed_seldom_where_a_queue_tells_of_uploads(told: Told) -> None:
     intervals = {sensor.name: sensor.minimum_interval_seconds for sensor in told.defs.sensors or ()}
-    assert (intervals["upload_events"], intervals["new_uploads"]) == (4, 900)
+    assert (intervals["upload_events"], intervals["new_uploads"]) == (3, 900)
 
 
 CONTENTS = [csv_bytes(answers(1)), csv_bytes(answers(5)), b"%PDF", csv_bytes(answers(20, 7))]
