@@ -6,9 +6,13 @@ STAMP := $(VENV)/.installed
 SPARK_STAMP := $(VENV)/.installed-spark
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
+CLOUD := .venv-cloud
+CLOUD_STAMP := $(CLOUD)/.installed
+LINTERS := .venv-template-linters
+LINTERS_STAMP := $(LINTERS)/.installed
 BENCH ?=
 
-.PHONY: demo test fast spark bench lint format lock docs clean
+.PHONY: demo test fast spark cloud bench lint lint-templates format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -21,6 +25,8 @@ fast: $(STAMP)  ## The tests that need no server, no browser and no minute
 
 spark: $(STAMP) $(SPARK_STAMP)  ## Install Spark too, for ALUMNI_ENGINE=spark and its tests (needs Java 17)
 
+cloud: $(CLOUD_STAMP)  ## Install an AWS account on this machine, for the tests of deploy/
+
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure, beside other tools: make bench BENCH="--rows 10000000", BENCH="merge", BENCH=--help
 	$(BIN)/python -m benchmarks $(BENCH)
 
@@ -29,6 +35,10 @@ lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/dg check defs
+
+lint-templates: $(LINTERS_STAMP)  ## The CloudFormation templates and the policies in them
+	$(LINTERS)/bin/cfn-lint deploy/aws/*.yaml
+	$(LINTERS)/bin/checkov --directory deploy/aws --framework cloudformation --compact --quiet --config-file deploy/checkov.yaml
 
 format: $(STAMP)  ## Format the code
 	$(BIN)/ruff format .
@@ -45,8 +55,12 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	| uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	  --quiet --custom-compile-command "make lock" --output-file requirements-spark.lock
 
+	for group in cloud template-linters; do \
+	  uv pip compile --group $$group --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	    --upgrade --quiet --custom-compile-command "make lock" --output-file requirements-$$group.lock; done
+
 clean:  ## Remove the environments and the demonstration's state
-	rm -rf $(VENV) $(PEERS) .demo
+	rm -rf $(VENV) $(PEERS) $(CLOUD) $(LINTERS) .demo
 
 # The stamp names what was installed, so that a changed lock file installs anew.
 $(STAMP): requirements.lock pyproject.toml
@@ -68,4 +82,13 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt
 	@echo 'Installing what ours is measured beside into $(PEERS); that takes a minute, once.'
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	@touch $@
+
+# The AWS account on this machine and the templates' linters: see the groups in pyproject.toml.
+$(CLOUD_STAMP): requirements-cloud.lock
+$(LINTERS_STAMP): requirements-template-linters.lock
+$(CLOUD_STAMP) $(LINTERS_STAMP):
+	@echo 'Installing $< into $(@D); that takes a minute, once.'
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

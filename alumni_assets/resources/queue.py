@@ -5,9 +5,9 @@ over, and goes to the dead-letter queue when it has come back too often.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from dagster import ConfigurableResource
@@ -18,7 +18,8 @@ from alumni_assets.resources.roles import Component, session_of
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_AT_ONCE = 10  # what SQS gives and deletes by one call at most
+_AT_ONCE = 10  # what SQS gives by one call at most
+_DELETERS = 10
 _WAITED_SECONDS = 1  # a call that does not wait asks only some of the queue's servers
 
 
@@ -60,12 +61,15 @@ class UploadQueueResource(ConfigurableResource):
         return messages
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Delete messages that are done with; one that stays for a passing reason comes again."""
-        waiting = iter(messages)
-        while some := list(islice(waiting, _AT_ONCE)):
-            entries = [{"Id": str(number), "ReceiptHandle": one.receipt} for number, one in enumerate(some)]
+        """Delete messages that are done with."""
+
+        def delete(message: Message) -> None:
             with self._errors("Deleting from"):
-                self._sqs().delete_message_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
+                sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
+
+        sqs = self._sqs()
+        with ThreadPoolExecutor(_DELETERS) as pool:
+            list(pool.map(delete, messages))
 
     def _sqs(self) -> "SQSClient":
         if self._client is None:

@@ -7,7 +7,6 @@ pages is in `reviewer.py`.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 from alumni_assets import layout
 from alumni_assets.contract import default_contract
 from alumni_assets.survey.sampling import write_sample
+from alumni_assets_tests.ports import free_port
 from alumni_assets_tests.ui import spreadsheet
 
 PROJECT = Path(__file__).parents[2]
@@ -213,10 +213,3 @@ class DagsterDev:
         answer = json.loads(connection.getresponse().read())
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from alumni_assets.resources.file_lock import exclusive_file_lock
-from alumni_assets_tests.ui.dagster_dev import PROJECT, free_port, until
+from alumni_assets_tests.ports import free_port
+from alumni_assets_tests.ui.dagster_dev import PROJECT, until
 
 pytestmark = pytest.mark.slow
 
