@@ -38,7 +38,7 @@ lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
 
 lint-templates: $(LINTERS_STAMP)  ## The CloudFormation templates and the policies in them
 	$(LINTERS)/bin/cfn-lint deploy/aws/*.yaml
-	$(LINTERS)/bin/checkov --directory deploy/aws --framework cloudformation --compact --quiet --config-file deploy/checkov.yaml
+	$(LINTERS)/bin/checkov --config-file deploy/checkov.yaml
 
 format: $(STAMP)  ## Format the code
 	$(BIN)/ruff format .
