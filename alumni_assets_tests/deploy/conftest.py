@@ -18,11 +18,11 @@ import pytest
 import trustme
 
 from alumni_assets.resources.roles import Component, session_of
+from alumni_assets_tests.deploy.templates import text_of
 from alumni_assets_tests.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 PYTHON = PROJECT / ".venv-cloud" / "bin" / "python"
-TEMPLATES = PROJECT / "deploy" / "aws"
 ACCOUNT, REGION = "000000000000", "ap-southeast-1"
 BUCKET = f"alumni-lake-{ACCOUNT}"
 ROLES = f"arn:aws:iam::{ACCOUNT}:role/alumni-"
@@ -100,10 +100,6 @@ def _policy(statement: dict[str, object]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def template(name: str) -> str:
-    return (TEMPLATES / f"{name}.yaml").read_text(encoding="utf-8")
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, lacking: Callable[[str], NoReturn]) -> Iterator[tuple[str, Path]]:
     """The account's address, and the file of the authority that its certificate is from."""
@@ -150,7 +146,7 @@ def account(server: tuple[str, Path]) -> Cloud:
         cloud.set_environment(environment)
         _wait_for(cloud)
         for name in STACKS:
-            cloud.deploy(name, template(name))
+            cloud.deploy(name, text_of(name))
         cloud.become_services()
     return cloud
 

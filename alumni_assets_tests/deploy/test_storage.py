@@ -7,23 +7,16 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
-from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, REGION, TOPIC, Cloud, template
+from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, REGION, TOPIC, Cloud
+from alumni_assets_tests.deploy.templates import parsed, text_of
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 BUCKETS = (BUCKET, f"alumni-access-log-{ACCOUNT}")
 
 
-class _Template(yaml.SafeLoader):
-    """Reads CloudFormation's short forms (`!Ref x`) as what they are about."""
-
-
-_Template.add_multi_constructor("!", lambda loader, _suffix, node: loader.construct_scalar(node))
-
-
 def resources(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.load(template(name), _Template)["Resources"]
+    found: dict[str, Any] = parsed(text_of(name))["Resources"]
     return found
 
 
