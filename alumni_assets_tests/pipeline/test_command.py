@@ -242,7 +242,14 @@ def test_a_mistake_in_the_call_is_told_with_status_2(alumni: Alumni, arguments: 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ALUMNI_SENSOR_SECONDS", "soon"), ("ALUMNI_SURVEY", "/nowhere/survey.yaml"), ("ALUMNI_WAREHOUSE_MEMORY", "lots")],
+    [
+        ("ALUMNI_SENSOR_SECONDS", "soon"),
+        ("ALUMNI_SURVEY", "/nowhere/survey.yaml"),
+        ("ALUMNI_WAREHOUSE_MEMORY", "lots"),
+        ("ALUMNI_QUEUE", "alumni-uploads"),
+        ("ALUMNI_ROLES", "role/alumni-"),
+        ("ALUMNI_ARCHIVE_CLASS", "FROZEN"),
+    ],
 )
 def test_a_setting_that_means_nothing_is_told_with_status_2(
     alumni: Alumni, monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -251,6 +258,13 @@ def test_a_setting_that_means_nothing_is_told_with_status_2(
     ended = alumni("status")
     assert ended.status == 2
     assert value in ended.err
+
+
+def test_a_folder_tells_no_queue_of_uploads(alumni: Alumni, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALUMNI_QUEUE", "https://sqs.eu-west-1.amazonaws.com/123456789012/uploads")
+    ended = alumni("status")
+    assert ended.status == 2
+    assert "ALUMNI_LAKE is no bucket" in ended.err
 
 
 def test_nobody_approves_without_a_name(alumni: Alumni, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
