@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
@@ -12,6 +12,7 @@ from alumni_assets.survey.naming import safe_key
 from alumni_assets.survey.standing import Seen, Transformed
 
 MANIFEST = "manifest.json"
+_ROWS = "transformed.parquet"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def archive_upload(
     folder = archive_folder(transformed)
     sources = {
         f"original/{safe_key(seen.key)}": (layout.pinned_key(seen.upload), seen.sha256),
-        "transformed.parquet": (layout.transformed_key(seen.upload), transformed.content),
+        _ROWS: (layout.transformed_key(seen.upload), transformed.content),
     }
     copies = [
         _copied(lake, source, f"{folder}{name}", sha256, storage_class) for name, (source, sha256) in sources.items()
@@ -43,7 +44,7 @@ def archive_upload(
     manifest = {
         "upload": seen.upload,
         "received_at": seen.received_at.isoformat(),
-        "files": [asdict(copy) for copy in copies],
+        "files": [{"key": copy.key, "size": copy.size, "sha256": copy.sha256} for copy in copies],
     }
     lake.put_bytes(f"{folder}{MANIFEST}", json.dumps(manifest, indent=1).encode())
     return folder, copies
@@ -57,7 +58,16 @@ def archive_folder(transformed: Transformed) -> str:
 def archived_files(lake: Lake, folder: str) -> list[ArchivedFile]:
     """The copies that a folder's manifest names. Raises LakeKeyError where there is no manifest."""
     manifest = json.loads(lake.read_bytes(f"{folder}{MANIFEST}"))
-    return [ArchivedFile(**file) for file in manifest["files"]]
+    upload, rows = manifest["upload"], f"{folder}{_ROWS}"
+    return [
+        ArchivedFile(
+            file["key"],
+            file["size"],
+            file["sha256"],
+            layout.transformed_key(upload) if file["key"] == rows else layout.pinned_key(upload),
+        )
+        for file in manifest["files"]
+    ]
 
 
 def damaged_copies(lake: Lake, copies: list[ArchivedFile]) -> Mapping[str, str]:

@@ -51,7 +51,7 @@ def restored(lake: Lake) -> list[RestoredFile]:
     return restore_upload(lake, DONE, 7, "Bulk")
 
 
-def test_the_manifest_names_every_copy_with_size_checksum_and_source(lake: Lake, archived: Any) -> None:
+def test_the_manifest_names_every_copy_with_its_size_and_checksum(lake: Lake, archived: Any) -> None:
     folder, copies = archived
     assert folder == f"archive/{DONE.at.date()}/May, ñ.csv-0123abcd/"
     assert copies == [
@@ -61,6 +61,11 @@ def test_the_manifest_names_every_copy_with_size_checksum_and_source(lake: Lake,
     assert archived_files(lake, folder) == copies
     manifest = json.loads(lake.read_bytes(f"{folder}manifest.json"))
     assert (manifest["upload"], manifest["received_at"]) == (UPLOAD, SEEN.received_at.isoformat())
+    assert manifest["files"][1] == {
+        "key": f"{folder}transformed.parquet",
+        "size": len(ROWS),
+        "sha256": sha256(ROWS),
+    }
 
 
 def test_undamaged_copies_are_verified_though_they_cannot_be_read(lake: Lake, archived: Any) -> None:
