@@ -11,7 +11,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from alumni_assets import checks, layout
 from alumni_assets.contract import Contract
-from alumni_assets.stages.archive import ArchivedFile
+from alumni_assets.stages.archive import archive_folder, archived_files
 from alumni_assets.stages.transformation import TransformedUpload
 from alumni_assets.stages.validation import Validated
 from alumni_assets.survey_rules import load_rules
@@ -393,9 +393,8 @@ def test_archived_copies_that_are_not_what_was_archived_are_noticed(
     observed: tuple[Pipeline, dict[str, str]],
 ) -> None:
     pipeline, uploads = observed
-    ending = f"{layout.object_name(uploads['good'])}/manifest.json"
-    manifest = only([content for name, content in pipeline.files("archive").items() if name.endswith(ending)])
-    copies = [ArchivedFile(**copy) for copy in json.loads(manifest)["files"]]
+    folder = archive_folder(pipeline.facts.transformed[uploads["good"]])
+    copies = archived_files(pipeline.lake, folder)
     assert checks.copies_verified(pipeline.lake, copies).passed
     assert {copy.sha256 for copy in copies} == {
         pipeline.facts.seen[uploads["good"]].sha256,

@@ -60,7 +60,7 @@ query ($asset: AssetKeyInput!, $check: String!, $partition: String) {
 """
 
 
-def until(happened: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+def until(happened: Callable[[], Any], what: str, seconds: float = 300) -> Any:
     """What `happened` gives once it is true; fails with `what` when it does not come to that."""
     deadline = time.monotonic() + seconds
     while not (result := happened()):

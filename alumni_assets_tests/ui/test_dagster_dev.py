@@ -14,8 +14,8 @@ from alumni_assets_tests.ui.spreadsheet import guessed
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 _GOOD = tuple(f"{letter}.csv" for letter in "abcdefgh")
-_A_TICK = 10
-"""Seconds: the sensors look every two here, Dagster takes a moment, and so may other work on the machine."""
+_AT_ONCE = 60
+"""Seconds: the sensors look every two here; the rest is for a machine that is busy with other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_a_correction_is_taken_in_by_one_run_at_once_and_the_check_of_what_it_co
     assert sorted(stored["source_row"].to_pylist()) == sorted(int(row["_row"]) for row in mended)
     newest, *before = dagster.runs(pipelineName="take_in_uploads")
     assert len(before) == runs_before
-    assert newest["creationTime"] - given_back < _A_TICK
+    assert newest["creationTime"] - given_back < _AT_ONCE
 
 
 def test_the_alumni_command_and_the_pages_show_the_same(dagster: DagsterDev, uploads: dict[str, str]) -> None:
