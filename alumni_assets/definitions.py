@@ -5,9 +5,10 @@ from typing import Any
 import dagster as dg
 
 from alumni_assets import automation, jobs, schedules, sensors
-from alumni_assets.assets import archive, dashboard, intake, report, sheet, tables, transformation
+from alumni_assets.assets import archive, athena, dashboard, intake, report, sheet, tables, transformation
 from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.report.sensor import report_deliveries_sensor
+from alumni_assets.resources.athena import AthenaResource
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
@@ -31,6 +32,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             tables.alumni_history,
             *tables.ANSWER_ASSETS,
             tables.published_survey,
+            *([athena.athena_views] if settings.athena else []),
             dashboard.alumni_dashboard_asset(settings.dashboard_url),
             *report.report_assets(settings.report),
         ],
@@ -69,6 +71,15 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             ),
             "notifier": NotifierResource(settings.notifier),
         }
+        | (
+            {
+                "athena": AthenaResource(
+                    workgroup=settings.athena.workgroup, database=settings.athena.database, roles=settings.roles
+                )
+            }
+            if settings.athena
+            else {}
+        )
         | ({"queue": UploadQueueResource(url=settings.queue.url, roles=settings.roles)} if settings.queue else {})
         | resources,
         executor=dg.in_process_executor,

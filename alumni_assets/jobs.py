@@ -11,7 +11,8 @@ from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.queries import ANSWERS, SUPPLEMENTS
 
 _TABLE_NAMES = ("deduplicated_survey", "alumni_history", *ANSWERS, *SUPPLEMENTS, "published_survey")
-_TABLES = AssetSelection.assets(*_TABLE_NAMES, "alumni_dashboard")
+# The views in Athena, where there are any, are chosen by their kind.
+_TABLES = AssetSelection.assets(*_TABLE_NAMES, "alumni_dashboard") | AssetSelection.kind("athena")
 
 TAKE_IN = define_asset_job(
     "take_in_uploads",

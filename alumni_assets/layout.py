@@ -8,6 +8,7 @@ from alumni_assets.survey.naming import object_name, safe_key
 
 RAW = "raw/"
 REGISTER = "register/"
+TRANSFORMED = "transformed/"
 NOTICES = f"{REGISTER}notices/"
 REPORTS = "reports/"
 SPARK = "spark/"
@@ -40,7 +41,7 @@ def correction_key(upload: str, suffix: Literal["xlsx", "csv"]) -> str:
 
 def transformed_key(upload: str) -> str:
     """The transformed rows of an upload."""
-    return f"transformed/{object_name(upload)}.parquet"
+    return f"{TRANSFORMED}{object_name(upload)}.parquet"
 
 
 def archive_folder(upload: str, day: str) -> str:
@@ -56,6 +57,16 @@ def spark_stem(step: str) -> str:
 def derived_key(version: str) -> str:
     """Which files hold the tables that Spark made from one set of rows; the files' own keys begin with it."""
     return f"{DERIVED}{version}"
+
+
+def catalog_folder(table: str) -> str:
+    """The folder of a small table that Athena's views read."""
+    return f"catalog/{table}/"
+
+
+def catalog_key(table: str) -> str:
+    """The rows of such a table."""
+    return f"{catalog_folder(table)}rows.parquet"
 
 
 def published_key(name: str) -> str:

@@ -26,6 +26,14 @@ class QueueSettings:
     listing_seconds: int
 
 
+@dataclass(frozen=True)
+class AthenaSettings:
+    """The workgroup of Athena and the database of its catalog."""
+
+    workgroup: str
+    database: str
+
+
 class SettingsError(ValueError):
     """An environment variable has a value that means nothing; the message names it and says what does."""
 
@@ -39,9 +47,9 @@ class Settings:
     warehouse and Dagster's instance; `dagster_home` wins for the instance where it is set. `approver` is the default
     of `approved_by`. `rules` is the survey's configuration file. `queue` is where a bucket tells of uploads; `sheet`
     is the Google Sheet behind the survey's form, if there is one. `notifier` says how people are told what happened,
-    `report` who gets the weekly report. `dashboard_port` is that on which this machine serves the page. `engine` is
-    what judges and transforms uploads; `spark_master` and `spark_memory` are for Spark on this machine. Intervals are
-    in seconds.
+    `report` who gets the weekly report. `dashboard_port` is that on which this machine serves the page. `athena` is
+    where the tables are views too, if anywhere. `engine` is what judges and transforms uploads; `spark_master` and
+    `spark_memory` are for Spark on this machine. Intervals are in seconds.
     """
 
     lake: str
@@ -59,6 +67,7 @@ class Settings:
     sheet: SheetSettings | None
     report: ReportSettings
     dashboard_port: int
+    athena: AthenaSettings | None
     engine: EngineName
     spark_master: str
     spark_memory: str
@@ -95,6 +104,11 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         sheet=_sheet(environment),
         report=_report(environment),
         dashboard_port=_port("ALUMNI_DASHBOARD_PORT", value("ALUMNI_DASHBOARD_PORT", "8300")),
+        athena=_athena(
+            value("ALUMNI_WAREHOUSE", "duckdb"),
+            AthenaSettings(value("ALUMNI_ATHENA_WORKGROUP", "alumni"), value("ALUMNI_ATHENA_DATABASE", "alumni")),
+            lake,
+        ),
         engine=_engine(value("ALUMNI_ENGINE", "local"), environment),
         spark_master=value("ALUMNI_SPARK_MASTER", "local[*]"),
         spark_memory=_memory("ALUMNI_SPARK_MEMORY", value("ALUMNI_SPARK_MEMORY", "2GB")),
@@ -115,6 +129,26 @@ def _engine(name: str, environment: Mapping[str, str]) -> EngineName:
             "ALUMNI_ENGINE is 'spark', but there is no Java on this machine. Install Java 17 or set JAVA_HOME."
         )
     return "spark"
+
+
+def _athena(warehouse: str, athena: AthenaSettings, lake: str) -> AthenaSettings | None:
+    if warehouse == "duckdb":
+        return None
+    if warehouse != "athena":
+        raise SettingsError(f"ALUMNI_WAREHOUSE is {warehouse!r}; it takes duckdb or athena.")
+    if not lake.startswith("s3://"):
+        raise SettingsError("ALUMNI_WAREHOUSE is 'athena', but ALUMNI_LAKE is no bucket: Athena reads nothing else.")
+    if find_spec("pyathena") is None:
+        raise SettingsError(
+            "ALUMNI_WAREHOUSE is 'athena', but pyathena is not installed. Install alumni_assets[athena]."
+        )
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,128}", athena.workgroup):
+        raise SettingsError(f"ALUMNI_ATHENA_WORKGROUP is {athena.workgroup!r}; it takes the name of a workgroup.")
+    if not re.fullmatch(r"[a-z0-9_]{1,255}", athena.database):
+        raise SettingsError(
+            f"ALUMNI_ATHENA_DATABASE is {athena.database!r}; it takes lower-case letters, digits and underscores."
+        )
+    return athena
 
 
 def _notifier(environment: Mapping[str, str]) -> NotifierSettings:

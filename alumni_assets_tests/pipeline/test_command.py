@@ -249,6 +249,7 @@ def test_a_mistake_in_the_call_is_told_with_status_2(alumni: Alumni, arguments: 
         ("ALUMNI_QUEUE", "alumni-uploads"),
         ("ALUMNI_ROLES", "role/alumni-"),
         ("ALUMNI_ARCHIVE_CLASS", "FROZEN"),
+        ("ALUMNI_WAREHOUSE", "redshift"),
     ],
 )
 def test_a_setting_that_means_nothing_is_told_with_status_2(
@@ -265,6 +266,27 @@ def test_a_folder_tells_no_queue_of_uploads(alumni: Alumni, monkeypatch: pytest.
     ended = alumni("status")
     assert ended.status == 2
     assert "ALUMNI_LAKE is no bucket" in ended.err
+
+
+def test_athena_reads_no_folder(alumni: Alumni, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALUMNI_WAREHOUSE", "athena")
+    ended = alumni("status")
+    assert ended.status == 2
+    assert "ALUMNI_LAKE is no bucket" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALUMNI_ATHENA_WORKGROUP", "a group"), ("ALUMNI_ATHENA_DATABASE", "Alumni; DROP")]
+)
+def test_names_that_athena_does_not_take_are_told(
+    alumni: Alumni, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("ALUMNI_WAREHOUSE", "athena")
+    monkeypatch.setenv("ALUMNI_LAKE", "s3://surveys")
+    monkeypatch.setenv(name, value)
+    ended = alumni("status")
+    assert ended.status == 2
+    assert value in ended.err
 
 
 def test_nobody_approves_without_a_name(alumni: Alumni, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
