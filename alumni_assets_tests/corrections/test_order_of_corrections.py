@@ -144,7 +144,7 @@ def expected_responses(fixes: Sequence[Fix]) -> dict[tuple[str, int], tuple[int,
     return expected
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_any_order_and_grouping_gives_the_same_tables(tmp_path: Path, seed: int) -> None:
     fixes = some_fixes(random.Random(seed))
     tables = []
@@ -161,12 +161,14 @@ def test_any_order_and_grouping_gives_the_same_tables(tmp_path: Path, seed: int)
     assert tables[0] == tables[1]
 
 
-def test_a_lost_warehouse_publication_and_event_store_are_rebuilt_equal(tmp_path: Path) -> None:
-    fixes = some_fixes(random.Random(7))
-    pipeline = processed(tmp_path, fixes, random.Random(8))
+def test_judging_all_anew_in_any_order_and_losing_all_but_the_lake_changes_no_table(tmp_path: Path) -> None:
+    pipeline = processed(tmp_path, some_fixes(random.Random(7)), random.Random(8))
     with pipeline.instance:
         tables = pipeline.tables()
         uploads = list(pipeline.facts.seen)
+        assert pipeline.judge_again(*random.Random(13).sample(uploads, len(uploads))).success
+        assert pipeline.renew().success
+        assert pipeline.tables() == tables
     shutil.rmtree(pipeline.home)
     shutil.rmtree(pipeline.root / "published")
     anew = Pipeline(tmp_path, instance=dg.DagsterInstance.ephemeral())
@@ -175,13 +177,3 @@ def test_a_lost_warehouse_publication_and_event_store_are_rebuilt_equal(tmp_path
         assert anew.renew().success
         assert anew.tables() == tables
         assert_accounted(anew)
-
-
-def test_judging_all_anew_in_any_order_changes_no_table(tmp_path: Path) -> None:
-    pipeline = processed(tmp_path, some_fixes(random.Random(11)), random.Random(12))
-    with pipeline.instance:
-        tables = pipeline.tables()
-        uploads = list(pipeline.facts.seen)
-        assert pipeline.judge_again(*random.Random(13).sample(uploads, len(uploads))).success
-        assert pipeline.renew().success
-        assert pipeline.tables() == tables

@@ -45,12 +45,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark_is_here(lacking: Callable[[str], NoReturn]) -> None:
-    """Ends the test where Spark cannot run."""
+def spark_is_here(lacking: Callable[[str], NoReturn]) -> Iterator[None]:
+    """Ends the test where Spark cannot run; where it can, its JVMs get settings for short lives."""
     if find_spec("pyspark") is None:
         lacking("pyspark is not installed (make spark)")
     if shutil.which("java") is None:
         lacking("there is no Java on this machine")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SPARK_CONF_DIR", str(Path(__file__).parent / "quick_jvm"))
+        yield
 
 
 @pytest.fixture(scope="session")
