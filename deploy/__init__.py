@@ -1,0 +1,1 @@
+"""What the pipeline is deployed with, and the linter of its policies. No part of the product."""
