@@ -4,20 +4,14 @@ The account on this machine makes no lifecycle rules and no access log; those ar
 """
 
 import json
-from typing import Any
 
 import pytest
 
 from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, REGION, TOPIC, Cloud
-from alumni_assets_tests.deploy.templates import parsed, text_of
+from alumni_assets_tests.deploy.templates import resources
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 BUCKETS = (BUCKET, f"alumni-access-log-{ACCOUNT}")
-
-
-def resources(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = parsed(text_of(name))["Resources"]
-    return found
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
@@ -85,6 +79,8 @@ def test_the_template_keeps_versions_and_a_log_for_a_while_and_the_buckets_for_e
     rules = {rule["Id"]: rule for rule in lake["Properties"]["LifecycleConfiguration"]["Rules"]}
     assert rules["versions-go"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": "KeptVersionsDays"}
     assert rules["query-results-go"]["ExpirationInDays"] == 7
-    assert {rule.get("Prefix") for rule in rules.values() if "ExpirationInDays" in rule} == {"athena/", "spark/"}
+    assert {rule.get("Prefix") for rule in rules.values() if "ExpirationInDays" in rule} == {
+        "athena/", "spark/", "logs/",
+    }  # fmt: skip
     assert lake["Properties"]["LoggingConfiguration"]["DestinationBucketName"] == "AccessLog"
     assert {lake["DeletionPolicy"], log["DeletionPolicy"]} == {"Retain"}
