@@ -10,9 +10,10 @@ CLOUD := .venv-cloud
 CLOUD_STAMP := $(CLOUD)/.installed
 LINTERS := .venv-template-linters
 LINTERS_STAMP := $(LINTERS)/.installed
+PACKAGE := dist/aws
 BENCH ?=
 
-.PHONY: demo test fast spark cloud bench lint lint-templates format lock docs clean
+.PHONY: demo test fast spark cloud bench lint lint-templates package format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -36,9 +37,20 @@ lint: $(STAMP)  ## Formatting, linter, types, Dagster's own check
 	$(BIN)/mypy
 	$(BIN)/dg check defs
 
-lint-templates: $(LINTERS_STAMP)  ## The CloudFormation templates and the policies in them
+lint-templates: $(LINTERS_STAMP)  ## The CloudFormation templates, the policies in them, and the Dockerfile
 	$(LINTERS)/bin/cfn-lint deploy/aws/*.yaml
+	$(LINTERS)/bin/python -W ignore::UserWarning:parliament -m deploy.policies deploy/aws/*.yaml
 	$(LINTERS)/bin/checkov --config-file deploy/checkov.yaml
+	$(LINTERS)/bin/hadolint deploy/aws/Dockerfile
+
+# `build` goes first: setuptools would take modules from it that are no more.
+package: $(STAMP) lint-templates  ## What an AWS account needs, in dist/aws: the templates, and what the image is made of
+	rm -rf build $(PACKAGE)
+	mkdir -p $(PACKAGE)/templates $(PACKAGE)/image
+	cp deploy/aws/*.yaml $(PACKAGE)/templates
+	cp deploy/aws/Dockerfile deploy/dagster.yaml $(PACKAGE)/image
+	cp requirements-image.lock $(PACKAGE)/image/requirements.lock
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(PACKAGE)/image .
 
 format: $(STAMP)  ## Format the code
 	$(BIN)/ruff format .
@@ -54,7 +66,9 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])' \
 	| uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	  --quiet --custom-compile-command "make lock" --output-file requirements-spark.lock
-
+	uv pip compile pyproject.toml --extra sheets --constraint requirements.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --quiet \
+	  --custom-compile-command "make lock" --output-file requirements-image.lock
 	for group in cloud template-linters; do \
 	  uv pip compile --group $$group --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --quiet --custom-compile-command "make lock" --output-file requirements-$$group.lock; done
