@@ -12,6 +12,7 @@ _LONGEST_FIRST = (
     "lake/test_pipeline_in_a_bucket",
     "ui/",
     "corrections/",
+    "deploy_local/test_dagster",
     "dashboard/",
     "lake/",
 )
