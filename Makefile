@@ -11,9 +11,11 @@ CLOUD_STAMP := $(CLOUD)/.installed
 LINTERS := .venv-template-linters
 LINTERS_STAMP := $(LINTERS)/.installed
 PACKAGE := dist/aws
+GLUE := dist/glue
+GLUE_PACKAGE := $(GLUE)/alumni_assets.gluewheels.zip
 BENCH ?=
 
-.PHONY: demo test fast spark cloud bench lint lint-templates package format lock docs clean
+.PHONY: demo test fast spark glue-package glue-upload cloud bench lint lint-templates package format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -25,6 +27,20 @@ fast: $(STAMP)  ## The tests that need no server, no browser and no minute
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow"
 
 spark: $(STAMP) $(SPARK_STAMP)  ## Install Spark too, for ALUMNI_ENGINE=spark and its tests (needs Java 17)
+
+# Wheels for Python 3.11 on the Linux that Glue 5.1 runs on, ours among them, in the form that Glue installs from.
+# `build` goes first: setuptools would take modules from it that are no more.
+glue-package: $(STAMP)  ## What the Spark job on AWS Glue needs, as one file
+	rm -rf build $(GLUE)
+	$(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+	  --python-version 3.11 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
+	  --dest $(GLUE)/wheels --requirement requirements-glue.lock
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(GLUE)/wheels .
+	cd $(GLUE)/wheels && ls | sed -E 's/^([^-]+)-([^-]+)-.*/\1==\2/' > ../requirements.txt && mv ../requirements.txt .
+	cd $(GLUE) && $(BIN)/python -m zipfile --create $(notdir $(GLUE_PACKAGE)) wheels/
+
+glue-upload: $(STAMP)  ## Put that file, and the script of the job, into the bucket of ALUMNI_LAKE
+	$(BIN)/python -m alumni_assets.spark.upload $(GLUE_PACKAGE)
 
 cloud: $(CLOUD_STAMP)  ## Install an AWS account on this machine, for the tests of deploy/
 
@@ -69,6 +85,9 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra sheets --constraint requirements.lock --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --quiet \
 	  --custom-compile-command "make lock" --output-file requirements-image.lock
+	uv pip compile --group glue --constraint requirements.lock --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --quiet \
+	  --custom-compile-command "make lock" --output-file requirements-glue.lock
 	for group in cloud template-linters; do \
 	  uv pip compile --group $$group --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --quiet --custom-compile-command "make lock" --output-file requirements-$$group.lock; done

@@ -1,5 +1,6 @@
 """Assembles everything: assets, jobs, sensors, resources. What they do is in their own modules."""
 
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ from alumni_assets.assets import archive, athena, dashboard, intake, report, she
 from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.report.sensor import report_deliveries_sensor
 from alumni_assets.resources.athena import AthenaResource
-from alumni_assets.resources.engine import EngineResource
+from alumni_assets.resources.engine import EngineResource, GlueConfig
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.queue import UploadQueueResource
@@ -68,6 +69,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
                 home=str(settings.home),
                 spark_master=settings.spark_master,
                 spark_memory=settings.spark_memory,
+                glue=GlueConfig(**asdict(settings.glue)) if settings.glue else None,
             ),
             "notifier": NotifierResource(settings.notifier),
         }

@@ -12,9 +12,10 @@ from typing import Literal
 from alumni_assets.notifications.configuration import NotifierSettings, notifier_settings
 from alumni_assets.report.configuration import ReportSettings, report_settings
 from alumni_assets.sheet.configuration import SheetSettings, sheet_settings
+from alumni_assets.spark.configuration import GlueSettings, glue_settings
 from alumni_assets.survey_rules import DEFAULT_RULES
 
-EngineName = Literal["local", "spark"]
+EngineName = Literal["local", "spark", "glue"]
 _ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 
 
@@ -49,7 +50,8 @@ class Settings:
     is the Google Sheet behind the survey's form, if there is one. `notifier` says how people are told what happened,
     `report` who gets the weekly report. `dashboard_port` is that on which this machine serves the page. `athena` is
     where the tables are views too, if anywhere. `engine` is what judges and transforms uploads; `spark_master` and
-    `spark_memory` are for Spark on this machine. Intervals are in seconds.
+    `spark_memory` are for Spark on this machine, `glue` is for AWS Glue, if that is the engine. Intervals are in
+    seconds.
     """
 
     lake: str
@@ -71,6 +73,7 @@ class Settings:
     engine: EngineName
     spark_master: str
     spark_memory: str
+    glue: GlueSettings | None
 
     @property
     def dashboard_url(self) -> str:
@@ -86,6 +89,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
     home = value("ALUMNI_HOME", ".alumni")
     lake = value("ALUMNI_LAKE", "lake")
+    engine = _engine(value("ALUMNI_ENGINE", "local"), environment)
     return Settings(
         lake=lake if "://" in lake else str(Path(lake).expanduser().absolute()),
         archive_class=_archive_class(value("ALUMNI_ARCHIVE_CLASS", "DEEP_ARCHIVE")),
@@ -109,17 +113,24 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             AthenaSettings(value("ALUMNI_ATHENA_WORKGROUP", "alumni"), value("ALUMNI_ATHENA_DATABASE", "alumni")),
             lake,
         ),
-        engine=_engine(value("ALUMNI_ENGINE", "local"), environment),
+        engine=engine,
         spark_master=value("ALUMNI_SPARK_MASTER", "local[*]"),
         spark_memory=_memory("ALUMNI_SPARK_MEMORY", value("ALUMNI_SPARK_MEMORY", "2GB")),
+        glue=_glue(environment) if engine == "glue" else None,
     )
 
 
 def _engine(name: str, environment: Mapping[str, str]) -> EngineName:
-    if name == "local":
-        return "local"
-    if name != "spark":
-        raise SettingsError(f"ALUMNI_ENGINE is {name!r}; it takes local or spark.")
+    match name:
+        case "local" | "glue" as needs_nothing_here:
+            return needs_nothing_here
+        case "spark":
+            _require_spark(environment)
+            return "spark"
+    raise SettingsError(f"ALUMNI_ENGINE is {name!r}; it takes local, spark or glue.")
+
+
+def _require_spark(environment: Mapping[str, str]) -> None:
     if find_spec("pyspark") is None:
         raise SettingsError(
             "ALUMNI_ENGINE is 'spark', but pyspark is not installed. Run `make spark`, or install alumni_assets[spark]."
@@ -128,7 +139,13 @@ def _engine(name: str, environment: Mapping[str, str]) -> EngineName:
         raise SettingsError(
             "ALUMNI_ENGINE is 'spark', but there is no Java on this machine. Install Java 17 or set JAVA_HOME."
         )
-    return "spark"
+
+
+def _glue(environment: Mapping[str, str]) -> GlueSettings:
+    try:
+        return glue_settings(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _athena(warehouse: str, athena: AthenaSettings, lake: str) -> AthenaSettings | None:

@@ -42,7 +42,9 @@ RunJob = Callable[[Request], Sequence[Outcome]]
 _SHOWN = 10
 _TABLES_KEPT = timedelta(hours=1)  # a run that began before others were made may still read them
 _PARTS_KEPT = timedelta(days=1)
-_NO_ANSWER = "The Spark job ended without an answer; its output is among the run's compute logs."
+_NO_ANSWER = (
+    "The Spark job ended without an answer. Its output is among the run's compute logs, of Glue's in CloudWatch."
+)
 
 
 @dataclass
@@ -149,7 +151,7 @@ class SparkEngine:
         return f"{layout.spark_stem(self.step)}{self._asked:06d}-"
 
     def _request(self, **work: Any) -> Request:
-        return Request(self.location, self.contract.rules, self.contract.hash, self.spark, **work)
+        return Request(self.location, self.contract.rules, self.spark, **work)
 
     def _outcomes(self, kind: type[Done], uploads: Sequence[str], **work: Any) -> dict[str, Done]:
         """What became of each of these uploads; a job that broke has broken them all."""

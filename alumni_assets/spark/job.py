@@ -1,11 +1,11 @@
-"""The program that runs on Spark: on this machine, or as the script of an AWS Glue job.
+"""The program that runs on Spark: on this machine, or as an AWS Glue job.
 
 It is told what to do through dagster-pipes, and answers through it; rows are read from the lake and written there.
-Started by `engine.py`; a service needs this file as its script, and `alumni_assets` beside it.
+Started by `launching.py` and `glue.py`, by way of the script `__main__.py`.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dagster_pipes import (
@@ -22,6 +22,7 @@ from dagster_pipes import (
 from alumni_assets.contract import Contract
 from alumni_assets.spark.request import Outcome, Request, outcome_as_json, request_from_json
 from alumni_assets.spark.session import spark_session
+from alumni_assets.spark.versions import differences, versions
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,19 +31,15 @@ if TYPE_CHECKING:
 
 
 class OtherVersionError(Exception):
-    """The job has another version of the package than the Dagster that started it."""
+    """The job has other versions than the Dagster that started it, so that its results might be others."""
 
 
 def main() -> None:
     """Do what was asked, and report each outcome as soon as it is there."""
     with _pipes() as pipes:
+        _require_alike(pipes.get_extra("versions"))  # first: another version may not know the request
         request = request_from_json(pipes.get_extra("request"))
         contract = Contract(request.rules)
-        if contract.hash != request.contract:
-            raise OtherVersionError(
-                f"The job's rules have the hash {contract.hash}, Dagster's {request.contract}: they have different "
-                "versions of alumni_assets. Install the same one on both."
-            )
         with spark_session(request.spark) as spark:
             pipes.log.info(f"Spark {spark.version}, {spark.sparkContext.defaultParallelism} tasks at a time")
             for outcome in outcomes(spark, request, contract, pipes.log.info):
@@ -61,6 +58,15 @@ def outcomes(spark: "SparkSession", request: Request, contract: Contract, tell: 
         yield derive_tables(spark, request.lake, request.deriving, contract.rules.time_zone, tell)
 
 
+def _require_alike(of_dagster: Mapping[str, str]) -> None:
+    others = differences(versions(), of_dagster)
+    if others:
+        raise OtherVersionError(
+            f"The job has other versions than the Dagster that started it: {', '.join(others)}. Install the same ones "
+            "there; for Glue, `make glue-package` and `make glue-upload` with the code that Dagster runs."
+        )
+
+
 def _pipes() -> PipesContext:
     """Dagster's side, by whichever way it has chosen: files on this machine, or objects in S3 for a service."""
     if not any(argument.startswith("--dagster-pipes") for argument in sys.argv):
@@ -77,7 +83,3 @@ def _pipes() -> PipesContext:
         message_writer=PipesS3MessageWriter(client),
         params_loader=PipesCliArgsParamsLoader(),
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,9 @@
-"""Starts Spark jobs from a Dagster step, by dagster-pipes, and waits for what became of them."""
+"""Starts Spark jobs on this machine from a Dagster step, by dagster-pipes, and waits for what became of them."""
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from dagster import AssetExecutionContext, PipesSubprocessClient
@@ -11,7 +12,7 @@ from dagster._utils.warnings import PreviewWarning
 
 from alumni_assets.resources.file_lock import FileLockTimeoutError, exclusive_file_lock
 from alumni_assets.spark.engine import RunJob
-from alumni_assets.spark.request import Outcome, Request, outcome_from_json, request_as_json
+from alumni_assets.spark.request import Outcome, Request, order, outcome_from_json
 from alumni_assets.spark.session import environment_of_this_machine
 from alumni_assets.stages.engine import EngineError
 
@@ -24,12 +25,11 @@ def on_this_machine(context: AssetExecutionContext, home: Path) -> RunJob:
     def run_job(request: Request) -> Sequence[Outcome]:
         home.mkdir(parents=True, exist_ok=True)
         try:
-            with exclusive_file_lock(home / "spark.lock", _WAITING_SECONDS), warnings.catch_warnings():
-                warnings.simplefilter("ignore", PreviewWarning)  # of a part of Dagster's that is not ours
+            with exclusive_file_lock(home / "spark.lock", _WAITING_SECONDS), without_preview_warnings():
                 completed = PipesSubprocessClient().run(
                     context=context,
-                    command=[sys.executable, "-m", "alumni_assets.spark.job"],
-                    extras={"request": request_as_json(request)},
+                    command=[sys.executable, "-m", "alumni_assets.spark"],
+                    extras=order(request),
                     env=environment_of_this_machine(),
                 )
         except FileLockTimeoutError as error:
@@ -42,3 +42,11 @@ def on_this_machine(context: AssetExecutionContext, home: Path) -> RunJob:
         return [outcome_from_json(message) for message in completed.get_custom_messages()]
 
     return run_job
+
+
+@contextmanager
+def without_preview_warnings() -> Iterator[None]:
+    """Pipes warns of parts of Dagster's that are not ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PreviewWarning)
+        yield

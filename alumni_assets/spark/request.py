@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from alumni_assets.spark.versions import versions
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey_rules import SurveyRules
 
@@ -54,11 +55,10 @@ class Deriving:
 
 @dataclass(frozen=True)
 class Request:
-    """One job. `contract` is the hash that the rules must have there too; `spark` configures the session."""
+    """One job. `lake` is the lake's location, `rules` are the survey's; `spark` configures the session."""
 
     lake: str
     rules: SurveyRules
-    contract: str
     spark: dict[str, str]
     judging: tuple[Judging, ...] = ()
     transforming: tuple[Transforming, ...] = ()
@@ -114,6 +114,11 @@ _KINDS: dict[str, type[Outcome]] = {kind.__name__: kind for kind in (Judged, Tra
 def request_as_json(request: Request) -> Any:
     """A request as what JSON knows."""
     return _REQUEST.dump_python(request, mode="json")
+
+
+def order(request: Request) -> dict[str, Any]:
+    """All that a job is told through dagster-pipes: what to do, and which versions must be alike there."""
+    return {"versions": versions(), "request": request_as_json(request)}
 
 
 def request_from_json(found: Any) -> Request:

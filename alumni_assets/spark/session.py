@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# The portable SQL means the same everywhere only with these.
+# The portable SQL means the same everywhere only with these; and what a job writes is a log, no terminal.
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+    "spark.ui.showConsoleProgress": "false",
 }
 
 
@@ -29,7 +30,6 @@ def settings_of_this_machine(master: str, memory: str, home: Path) -> dict[str, 
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(home / "spark"),
         "spark.sql.warehouse.dir": str(home / "spark" / "warehouse"),
     }

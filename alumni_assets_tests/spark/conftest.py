@@ -1,6 +1,7 @@
 """The same uploads and tables twice: by the engine of one machine, and by a real Spark on this one.
 
-One Spark serves most tests, without a process of its own; jobs as Dagster starts them are in `test_jobs.py`.
+One Spark serves most tests, without a process of its own; jobs as Dagster starts them are in `test_jobs.py`, and as
+AWS Glue runs them in `test_glue.py`.
 """
 
 import shutil
@@ -29,12 +30,13 @@ from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.standing import Seen
 
 from ..lake.conftest import bucket_place, s3_client, s3_server
-from ..pipeline.conftest import changed_rules, own_environment, pipeline
+from ..pipeline.conftest import Pipeline, changed_rules, own_environment, pipeline
 
 __all__ = ["bucket_place", "changed_rules", "own_environment", "pipeline", "s3_client", "s3_server"]
 
 RECEIVED = datetime(2026, 11, 1, 8, 30)
 MEMORY = "500MB"
+SECRET = "Zzyzx Quetzalcoatl"
 Found = tuple[Any, dict[str, bytes]]
 
 
@@ -42,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.spark)
+
+
+def messages(pipeline: Pipeline) -> list[str]:
+    """What runs logged."""
+    return [
+        entry.user_message for run in pipeline.instance.get_runs() for entry in pipeline.instance.all_logs(run.run_id)
+    ]
 
 
 @pytest.fixture(scope="session")
