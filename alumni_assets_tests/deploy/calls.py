@@ -20,7 +20,7 @@ _MISTAKES = (
 _REFUSALS = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
 FOLDERS = (
     "raw", "pinned", "valid", "invalid", "transformed", "archive", "published", "reports", "sheet", "spark", "glue",
-    "athena", "logs",
+    "athena", "catalog", "logs",
 )  # fmt: skip
 _WITHIN = ("raw/sheet/", "athena/readers/")
 FACTS = (
@@ -75,9 +75,15 @@ RIGHTS = {
         writes=("archive/",),
     ),
     "warehouse": Rights(
-        lists=(*_REGISTER, "transformed/", "valid/", "invalid/", "published/", "spark/", "athena/", "athena/readers/"),
-        reads=(*_REGISTER, "transformed/", "valid/", "invalid/", "published/", "spark/", "athena/", "athena/readers/"),
-        writes=("published/", "spark/", "athena/", "athena/readers/"),
+        lists=(
+            *_REGISTER, "transformed/", "valid/", "invalid/", "published/", "spark/", "athena/", "athena/readers/",
+            "catalog/",
+        ),
+        reads=(
+            *_REGISTER, "transformed/", "valid/", "invalid/", "published/", "spark/", "athena/", "athena/readers/",
+            "catalog/",
+        ),
+        writes=("published/", "spark/", "athena/", "athena/readers/", "catalog/"),
         deletes=("published/alumni.duckdb.wal", "spark/"),
         others=(
             *_JOB, "find the bucket", "end parts in published/", "end parts in athena/", "end parts in athena/readers/",
@@ -108,8 +114,8 @@ RIGHTS = {
         ),
     ),
     "powerbi": Rights(
-        lists=("published/", "athena/readers/"),
-        reads=("published/", "athena/readers/"),
+        lists=("published/", "transformed/", "catalog/", "athena/readers/"),
+        reads=("published/", "transformed/", "catalog/", "athena/readers/"),
         writes=("athena/readers/",),
         others=(
             "find the bucket", "end parts in athena/readers/", "query alumni-readers", "look at alumni-readers",

@@ -6,6 +6,8 @@ import tomllib
 from alumni_assets_tests.deploy.conftest import PROJECT
 from deploy.policies import AWS
 
+EXTRAS = ("athena", "sheets")
+
 
 def locked(name: str) -> dict[str, set[str]]:
     """The packages of a lock file, as name==version, each with the hashes of its files."""
@@ -24,14 +26,13 @@ def test_the_image_has_the_versions_that_the_tests_have_with_their_hashes() -> N
 
 def test_the_image_has_what_the_package_needs_and_no_tools_of_its_tests() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-    def names(requirements: list[str]) -> set[str]:
-        return {re.match(r"[A-Za-z0-9-]+", requirement)[0].lower() for requirement in requirements}  # type: ignore[index]
-
+    requirements = [*project["dependencies"]]
+    for extra in EXTRAS:
+        requirements += project["optional-dependencies"][extra]
+    needed = {re.match(r"[A-Za-z0-9-]+", requirement)[0].lower() for requirement in requirements}  # type: ignore[index]
     image = {re.split(r"==|\[", package)[0] for package in locked("requirements-image.lock")}
-    needed = names(project["dependencies"]) | names(project["optional-dependencies"]["sheets"])
     assert needed <= image
-    assert (names(project["optional-dependencies"]["dev"]) - needed) & image <= {"psutil", "setuptools"}
+    assert {"hypothesis", "moto", "mypy", "playwright", "pytest", "ruff"} & image == set()
 
 
 def test_the_image_has_no_user_with_rights_and_is_written_in_one_place() -> None:
