@@ -18,6 +18,7 @@ LINTER = PROJECT / ".venv-template-linters" / "bin" / "python"
 # Who takes on each role that is not the services' to take on.
 TRUSTED = {
     "Services": {"Service": "ecs-tasks.amazonaws.com"},
+    "Daemon": {"Service": "ecs-tasks.amazonaws.com"},
     "Webserver": {"Service": "ecs-tasks.amazonaws.com"},
     "Execution": {"Service": "ecs-tasks.amazonaws.com"},
     "Glue": {"Service": "glue.amazonaws.com"},

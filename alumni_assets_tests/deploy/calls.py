@@ -97,6 +97,7 @@ RIGHTS = {
         writes=("register/notices/", "register/reports/", "reports/"),
         others=("publish",),
     ),
+    "daemon": Rights(writes=("logs/",)),
     "webserver": Rights(lists=("logs/",), reads=("logs/",)),
     "execution": Rights(
         others=(

@@ -50,7 +50,7 @@ STACKS: dict[str, tuple[str, dict[str, str]]] = {
     "alarms": ("alarms", {"Engineer": "engineer@university.example"}),
 }
 # Roles that AWS takes on, or people. Here a user does, so that their rights can be tried.
-TAKEN_ON_BY_OTHERS = ("services", "webserver", "execution", "glue", "powerbi")
+TAKEN_ON_BY_OTHERS = ("services", "daemon", "webserver", "execution", "glue", "powerbi")
 _STARTS_WITHIN = 60.0
 
 
