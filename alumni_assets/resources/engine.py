@@ -28,6 +28,7 @@ class GlueConfig(Config):
     workers: int = Field(description="How many workers there are, or with autoscaling at most.")
     autoscaling: bool = Field(description="Whether Glue decides how many workers are worth having.")
     minutes: int = Field(description="After how many minutes a run of the job is ended.")
+    logs: str = Field(description="How the names of its log groups begin.")
 
 
 class EngineResource(ConfigurableResource):

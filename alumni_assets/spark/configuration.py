@@ -4,6 +4,7 @@ Reads the mapping that `settings.py` hands over, which alone reads the environme
 its version of Spark among them, is in its definition: docs/aws.md.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ class GlueSettings:
     """The Glue job, and what one run of it may take.
 
     `workers` is how many there are, the driver's among them; where they are scaled, how many there are at most.
-    A run that takes longer than `minutes` is ended.
+    A run that takes longer than `minutes` is ended. `logs` is how the names of its log groups in CloudWatch begin.
     """
 
     job: str
@@ -26,6 +27,7 @@ class GlueSettings:
     workers: int
     autoscaling: bool
     minutes: int
+    logs: str
 
 
 def glue_settings(environment: Mapping[str, str]) -> GlueSettings:
@@ -39,6 +41,7 @@ def glue_settings(environment: Mapping[str, str]) -> GlueSettings:
         workers=_whole_number("ALUMNI_GLUE_WORKERS", value("ALUMNI_GLUE_WORKERS", "10"), 2, 299),
         autoscaling=_switch("ALUMNI_GLUE_AUTOSCALING", value("ALUMNI_GLUE_AUTOSCALING", "true")),
         minutes=_whole_number("ALUMNI_GLUE_MINUTES", value("ALUMNI_GLUE_MINUTES", "120"), 1, 2880),
+        logs=_log_groups(value("ALUMNI_GLUE_LOGS", "/aws-glue/jobs")),
     )
 
 
@@ -54,6 +57,14 @@ def _worker_type(name: str) -> str:
     if name not in WORKER_TYPES:
         raise ValueError(f"ALUMNI_GLUE_WORKER_TYPE is {name!r}; it takes one of {', '.join(WORKER_TYPES)}.")
     return name
+
+
+def _log_groups(start: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9_./#-]*[A-Za-z0-9_.#-]", start):
+        raise ValueError(
+            f"ALUMNI_GLUE_LOGS is {start!r}; it takes how the names of log groups begin, such as /aws-glue/jobs."
+        )
+    return start
 
 
 def _whole_number(name: str, text: str, least: int, most: int) -> int:

@@ -31,7 +31,6 @@ _ANSWERS_SECONDS = 1.0  # oftener than a job writes, so that its end finds few a
 _ATTEMPTS = 10  # a job of an hour is not given up for a minute without network
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED")
 _LOG_LINES = 40
-_LOG_GROUP = "/aws-glue/jobs"
 _RIGHTS = "Give the role of this process, or of the component, the rights for Glue that docs/aws.md lists."
 _ADVICE = {
     "EntityNotFoundException": "Is ALUMNI_GLUE_JOB the job's name, in this account and region (AWS_DEFAULT_REGION)?",
@@ -81,7 +80,10 @@ def _parameters(settings: GlueSettings) -> Any:
         "WorkerType": settings.worker_type,
         "NumberOfWorkers": settings.workers,
         "Timeout": settings.minutes,
-        "Arguments": {"--enable-auto-scaling": str(settings.autoscaling).lower()},
+        "Arguments": {
+            "--enable-auto-scaling": str(settings.autoscaling).lower(),
+            "--custom-logGroup-prefix": settings.logs,
+        },
     }
 
 
@@ -137,9 +139,9 @@ class _GlueRun:
             return f"{job} could not be looked after, and was stopped: {_answer(error)} {self._where()}"
         if state == "SUCCEEDED":
             return f"{job} ended, but its answers could not be read: {_answer(error)} {self._where()}"
-        self._show_log(found)
+        self._show_log()
         told = f": {found['ErrorMessage'].strip().rstrip('.')}." if found.get("ErrorMessage") else "."
-        return " ".join(filter(None, (f"{job} ended as {state}{told}", _STATES.get(state), self._where(found))))
+        return " ".join(filter(None, (f"{job} ended as {state}{told}", _STATES.get(state), self._where())))
 
     def _look(self) -> Mapping[str, Any]:
         """What Glue says of the run; nothing where it does not answer."""
@@ -164,8 +166,8 @@ class _GlueRun:
         else:
             self._log.warning(f"The run {self._id} of the Glue job was stopped.")
 
-    def _where(self, found: Mapping[str, Any] | None = None) -> str:
-        group = _log_group(found or {})
+    def _where(self) -> str:
+        group = self._settings.logs
         region = self.glue.meta.region_name
         return (
             f"Its log is in CloudWatch, group {group}/output (Spark's own: {group}/error), stream {self._id}; the run: "
@@ -173,9 +175,9 @@ class _GlueRun:
             f"{quote(self._settings.job)}/run/{self._id}"
         )
 
-    def _show_log(self, found: Mapping[str, Any]) -> None:
+    def _show_log(self) -> None:
         """Bring the last lines that the driver wrote into the Dagster run."""
-        group = f"{_log_group(found)}/output"
+        group = f"{self._settings.logs}/output"
         try:
             lines = self._last_lines(group)
         except (ClientError, BotoCoreError) as error:
@@ -195,10 +197,6 @@ class _GlueRun:
             logGroupName=group, logStreamName=of_driver[0], limit=_LOG_LINES, startFromHead=False
         )["events"]
         return [line for event in events for line in event["message"].splitlines()][-_LOG_LINES:]
-
-
-def _log_group(found: Mapping[str, Any]) -> str:
-    return found.get("LogGroupName", _LOG_GROUP).rstrip("/")
 
 
 def _answer(error: Exception) -> str:

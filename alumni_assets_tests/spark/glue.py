@@ -24,7 +24,6 @@ from uuid import uuid4
 
 import boto3
 
-LOG_GROUP = "/aws-glue/jobs"
 # A service configures Spark for its jobs; this is a small one, without what makes long jobs fast.
 _SPARK = """\
 spark.master local[1]
@@ -182,11 +181,11 @@ class Glue:
         run = self._run(asked["RunId"])
         self.when_looked_after()
         state = run.state()
-        found = {"Id": run.id, "JobName": asked["JobName"], "JobRunState": state, "LogGroupName": LOG_GROUP}
+        found = {"Id": run.id, "JobName": asked["JobName"], "JobRunState": state}
         if state == "RUNNING":
             return {"JobRun": found}
         lines = [line for line in run.output.read_text(encoding="utf-8", errors="replace").splitlines() if line]
-        _write_log(run.id, lines)
+        _write_log(run.asked["Arguments"]["--custom-logGroup-prefix"], run.id, lines)
         return {"JobRun": found | ({"ErrorMessage": lines[-1]} if state == "FAILED" and lines else {})}
 
     def _stop(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,8 +198,8 @@ class Glue:
         return next(run for run in self.runs if run.id == run_id)
 
 
-def _write_log(stream: str, lines: Sequence[str]) -> None:
-    logs, group = boto3.client("logs"), f"{LOG_GROUP}/output"
+def _write_log(prefix: str, stream: str, lines: Sequence[str]) -> None:
+    logs, group = boto3.client("logs"), f"{prefix}/output"
     with suppress(logs.exceptions.ResourceAlreadyExistsException):
         logs.create_log_group(logGroupName=group)
     with suppress(logs.exceptions.ResourceAlreadyExistsException):

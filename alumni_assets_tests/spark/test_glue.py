@@ -41,7 +41,7 @@ from .glue import Glue, glue_server
 SERVER, SLOW = pytest.mark.server, pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
 JOB = "alumni-spark"
-SETTINGS = GlueSettings(JOB, "G.2X", 7, autoscaling=True, minutes=90)
+SETTINGS = GlueSettings(JOB, "G.2X", 7, autoscaling=True, minutes=90, logs="/alumni/spark")
 
 
 @pytest.fixture
@@ -83,6 +83,7 @@ class InABucket(Pipeline):
             "ALUMNI_GLUE_WORKER_TYPE": "G.2X",
             "ALUMNI_GLUE_WORKERS": "7",
             "ALUMNI_GLUE_MINUTES": "90",
+            "ALUMNI_GLUE_LOGS": "/alumni/spark",
         }
 
     def put(self, key: str, content: bytes) -> None:
@@ -244,12 +245,12 @@ def test_what_the_driver_wrote_at_its_end_is_in_the_run(
     (run,) = glue.runs
     assert asked.failure == (
         "The Glue job 'alumni-spark' ended as FAILED: ModuleNotFoundError: No module named 'no_such_module'. Its log "
-        f"is in CloudWatch, group /aws-glue/jobs/output (Spark's own: /aws-glue/jobs/error), stream {run.id}; the run: "
+        f"is in CloudWatch, group /alumni/spark/output (Spark's own: /alumni/spark/error), stream {run.id}; the run: "
         "https://us-east-1.console.aws.amazon.com/gluestudio/home?region=us-east-1#/job/alumni-spark/run/" + run.id
     )
     lines = only([text for text in asked.log if text.startswith("The last lines that the Glue job's driver wrote")])
     assert lines.splitlines()[:3] == [
-        "The last lines that the Glue job's driver wrote (/aws-glue/jobs/output):",
+        "The last lines that the Glue job's driver wrote (/alumni/spark/output):",
         "before",
         "Traceback (most recent call last):",
     ]
@@ -368,7 +369,7 @@ def test_glue_needs_neither_spark_nor_java_here(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("alumni_assets.settings.find_spec", lambda name: None)
     settings = load_settings({**GLUE, "PATH": ""})
     assert settings.engine == "glue"
-    assert settings.glue == GlueSettings(JOB, "G.1X", 10, autoscaling=True, minutes=120)
+    assert settings.glue == GlueSettings(JOB, "G.1X", 10, autoscaling=True, minutes=120, logs="/aws-glue/jobs")
 
 
 @pytest.mark.parametrize(
@@ -381,6 +382,7 @@ def test_glue_needs_neither_spark_nor_java_here(monkeypatch: pytest.MonkeyPatch)
         ("ALUMNI_GLUE_WORKERS", "1", "ALUMNI_GLUE_WORKERS is '1'; it takes a whole number from 2 to 299"),
         ("ALUMNI_GLUE_WORKERS", "many", "ALUMNI_GLUE_WORKERS is 'many'; it takes a whole number from 2 to 299"),
         ("ALUMNI_GLUE_AUTOSCALING", "yes", "ALUMNI_GLUE_AUTOSCALING is 'yes'; it takes true or false"),
+        ("ALUMNI_GLUE_LOGS", "jobs", "ALUMNI_GLUE_LOGS is 'jobs'; it takes how the names of log groups begin"),
         ("ALUMNI_GLUE_MINUTES", "0", "ALUMNI_GLUE_MINUTES is '0'; it takes a whole number from 1 to 2880"),
     ],
 )
