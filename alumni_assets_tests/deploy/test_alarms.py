@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alumni-alarms"
 # By the name of what counts them: which lines, what the count is called, and the alarm that it raises.
 COUNTED = {
-    "run_failure": ('{ $.event = "run_failure" }', "FailedRuns", "alumni-run-failed"),
+    "run_failed": ('{ $.event = "run_failed" }', "FailedRuns", "alumni-run-failed"),
     "upload_rejected": ('{ $.event = "upload_rejected" }', "RejectedUploads", "alumni-upload-rejected"),
     "message_not_understood": (
         '{ $.event = "message_not_understood" }',
