@@ -144,7 +144,7 @@ def expected_responses(fixes: Sequence[Fix]) -> dict[tuple[str, int], tuple[int,
     return expected
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_any_order_and_grouping_gives_the_same_tables(tmp_path: Path, seed: int) -> None:
     fixes = some_fixes(random.Random(seed))
     tables = []

@@ -26,6 +26,7 @@ def use_one_machine(pipeline: Pipeline) -> None:
 
 
 @SLOW
+@pytest.mark.long
 def test_a_whole_pass_on_spark_gives_what_one_machine_gives(on_spark: Pipeline) -> None:
     first = csv_bytes([*answers(1, 40), answer(90, Department="Hrr"), answer(91, Employee_Name=SECRET)], header=DATED)
     second = csv_bytes([*answers(20, 30, Department="Tech"), answer(20)], header=DATED)

@@ -1,4 +1,4 @@
-"""Readers that read while 100 publications are made: real processes, which the pipeline knows nothing of.
+"""Readers that read while 20 publications are made, or 100: real processes, which the pipeline knows nothing of.
 
 Every publication changes three tables together, so that each number in them is the publication's own: two
 different numbers in one look are half a change.
@@ -23,7 +23,6 @@ from alumni_assets_tests.warehouse.surveys import Survey
 # The time limit is for a publication that waits for a reader, which would be for ever.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-PUBLICATIONS = 100
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 # Looks until its input is closed, and once more then. Prints what it saw, without repetitions: for each look the
@@ -96,8 +95,12 @@ Look = list[list[int]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The numbers of the publications that were made, who was still reading then, and what each reader saw."""
+    """How many publications were to be made, the numbers of those that were, and who was still reading then.
 
+    `looks` is what each reader saw.
+    """
+
+    wanted: int
     published: list[int]
     still_reading: set[str]
     looks: dict[str, list[Look]]
@@ -144,8 +147,8 @@ def last_report(process: subprocess.Popen[str]) -> list[Look]:
     return looks
 
 
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+@pytest.fixture(scope="module", params=[20, pytest.param(100, marks=pytest.mark.long)])
+def outcome(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Outcome:
     survey = Survey(tmp_path_factory.mktemp("readers"))
     first = publish_number(survey, 1)
     folder = Path(survey.lake.url("published"))
@@ -153,10 +156,10 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         readers = {kind: stack.enter_context(reader(kind, folder)) for kind in READERS}
         for process in readers.values():
             wait_for_first_look(process)
-        published = [first, *(publish_number(survey, number) for number in range(2, PUBLICATIONS + 1))]
+        published = [first, *(publish_number(survey, number) for number in range(2, request.param + 1))]
         still_reading = {kind for kind, process in readers.items() if process.poll() is None}
         looks = {kind: last_report(process) for kind, process in readers.items()}
-    return Outcome(published, still_reading, looks)
+    return Outcome(request.param, published, still_reading, looks)
 
 
 def numbers(look: Look) -> set[int]:
@@ -164,7 +167,7 @@ def numbers(look: Look) -> set[int]:
 
 
 def test_no_reader_stops_a_publication(outcome: Outcome) -> None:
-    assert outcome.published == list(range(1, PUBLICATIONS + 1))
+    assert outcome.published == list(range(1, outcome.wanted + 1))
     assert outcome.still_reading == set(READERS)
 
 
@@ -178,7 +181,7 @@ def test_the_database_never_shows_half_a_change(outcome: Outcome, kind: str) -> 
     assert [look for look in looks if len(numbers(look)) != 1] == []
     seen = [look[0][0] for look in looks]
     assert seen == sorted(seen)
-    assert (seen[0], seen[-1]) == (1, PUBLICATIONS)
+    assert (seen[0], seen[-1]) == (1, outcome.wanted)
     assert len(seen) > 2
 
 
@@ -188,7 +191,7 @@ def test_a_parquet_file_is_always_whole_and_of_one_publication(outcome: Outcome,
     assert [look for look in looks if any(len(table) != 1 for table in look)] == []
     for seen in zip(*looks, strict=True):
         assert list(seen) == sorted(seen)
-    assert (numbers(looks[0]), numbers(looks[-1])) == ({1}, {PUBLICATIONS})
+    assert (numbers(looks[0]), numbers(looks[-1])) == ({1}, {outcome.wanted})
     assert len(looks) > 2
 
 
