@@ -81,7 +81,7 @@ class Warm:
     """One process for all scripts; Java stays."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "alumni_assets_tests.spark.warm"]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("warm.py"))]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment, cwd=folder)
         self._workers = ThreadPoolExecutor(1)
