@@ -17,6 +17,7 @@ from alumni_assets.resources.queue import UploadQueueResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
+from alumni_assets.signs_of_life import EXECUTOR
 from alumni_assets.survey_rules import load_rules
 
 
@@ -84,7 +85,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         )
         | ({"queue": UploadQueueResource(url=settings.queue.url, roles=settings.roles)} if settings.queue else {})
         | resources,
-        executor=dg.in_process_executor,
+        executor=EXECUTOR,
     )
 
 

@@ -1,4 +1,4 @@
-"""Opens the Dagster instance for the `alumni` command: the one whose state the UI shows.
+"""Opens the Dagster instance for the `alumni` command, the one whose state the UI shows; and how it is worked on.
 
 Where things lie is decided in `settings.py`; what the instance is made of, in its dagster.yaml.
 """
@@ -8,6 +8,9 @@ from pathlib import Path
 from dagster import DagsterInstance
 
 DEFAULT_HOME = ".alumni"
+_STATEMENT_MILLISECONDS = 60_000
+_CONNECTION_SECONDS = 5
+_MORE_CONNECTIONS = 20
 
 # What the project's own dagster.yaml says, less the paths: they default to the folder that the file is in.
 _SETTINGS = """\
@@ -19,9 +22,14 @@ run_coordinator:
   class: QueuedRunCoordinator
   config:
     dequeue_interval_seconds: 1
+sensors:
+  use_threads: true
+  num_workers: 4
 run_monitoring:
   enabled: true
   max_runtime_seconds: 21600
+  start_timeout_seconds: 60
+  poll_interval_seconds: 20
   free_slots_after_run_end_seconds: 60
 telemetry:
   enabled: false
@@ -43,6 +51,17 @@ def open_instance(home: Path, dagster_home: str | None, working_directory: Path)
     if is_default_home and (working_directory / "dagster.yaml").exists():
         return DagsterInstance.from_config(str(working_directory))
     return DagsterInstance.from_config(str(_prepared(home / "dagster")))
+
+
+def hold_connections(instance: DagsterInstance) -> None:
+    """For a process that works on a run: keep a connection to the instance's database open from now on.
+
+    Otherwise one is made for each statement, which takes longer than the statement. A connection is given up after
+    some seconds, so that a database that was restarted is soon spoken to anew. Files of SQLite are left as they are.
+    """
+    instance.optimize_for_webserver(
+        statement_timeout=_STATEMENT_MILLISECONDS, pool_recycle=_CONNECTION_SECONDS, max_overflow=_MORE_CONNECTIONS
+    )
 
 
 def _prepared(folder: Path) -> Path:

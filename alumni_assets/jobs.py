@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagster import AssetSelection, DagsterRun, define_asset_job
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PARTITION_NAME_TAG
 
 from alumni_assets import layout
 from alumni_assets.automation import RENEWS_BELOW_TAGS
@@ -14,9 +14,14 @@ _TABLE_NAMES = ("deduplicated_survey", "alumni_history", *ANSWERS, *SUPPLEMENTS,
 # The views in Athena, where there are any, are chosen by their kind.
 _TABLES = AssetSelection.assets(*_TABLE_NAMES, "alumni_dashboard") | AssetSelection.kind("athena")
 
+NEVER_RETRIED_TAGS = {MAX_RETRIES_TAG: "0"}
+"""Tags for a run that Dagster is not to repeat by itself, even where the instance retries runs."""
+
+# The sensor counts attempts and tries alone what was begun before; a retry would take it all together again, beside it.
 TAKE_IN = define_asset_job(
     "take_in_uploads",
     AssetSelection.assets("raw_survey", "validated_survey", "invalid_survey"),
+    tags=NEVER_RETRIED_TAGS,
     description="Takes in new uploads: pins and judges them. Started by the sensor.",
 )
 APPROVE = define_asset_job(

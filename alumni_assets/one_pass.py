@@ -20,7 +20,7 @@ from rich.console import Console
 from alumni_assets import intake_plan, jobs, layout, sensors
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.definitions import build_defs
-from alumni_assets.instance import open_instance
+from alumni_assets.instance import hold_connections, open_instance
 from alumni_assets.notifications.delivery import Deliveries
 from alumni_assets.notifications.happenings import failure_sentence
 from alumni_assets.notifications.telling import Teller
@@ -32,6 +32,7 @@ from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
+from alumni_assets.signs_of_life import giving_signs
 from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.uploads_table import reason_of
@@ -67,6 +68,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         home, dagster_home = self.settings.home, self.settings.dagster_home
         own_home = None if self.settings.home_is_default else home
         self._instance = self._stack.enter_context(open_instance(own_home or home, dagster_home, Path.cwd()))
+        hold_connections(self._instance)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -270,11 +272,15 @@ class OnePass(AbstractContextManager["OnePass"]):
     ) -> bool:
         """One Dagster run in this process, with a progress display on a terminal."""
         run_id = make_new_run_id()
-        with self._progress(doing, run_id), event_store_kept_open(self._instance, run_id):
+        with (
+            self._progress(doing, run_id),
+            giving_signs(self._instance, run_id),
+            event_store_kept_open(self._instance, run_id),
+        ):
             result = self._defs.resolve_job_def(job).execute_in_process(
                 run_config={**config, **_QUIET},
                 instance=self._instance,
-                tags={**tags, **COMMAND_TAGS},
+                tags={**tags, **COMMAND_TAGS, **jobs.NEVER_RETRIED_TAGS},
                 run_id=run_id,
                 raise_on_error=False,
             )

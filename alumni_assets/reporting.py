@@ -38,7 +38,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -181,13 +181,18 @@ def report_whole_check(
 
 
 def asked_for_at(context: AssetExecutionContext) -> datetime:
-    """When a person, or a sensor, asked for this run, in UTC without zone: the click, where several were chosen."""
-    tags = context.run.tags
-    backfill_id = None if PARENT_RUN_ID_TAG in tags else tags.get(BACKFILL_ID_TAG)
+    """When a person, or a sensor, asked for this run, in UTC without zone: the click, where several were chosen.
+
+    Nobody asked for a run with which Dagster repeats a failed one by itself: it is as old as that.
+    """
+    run = context.run
+    while RETRY_NUMBER_TAG in run.tags and (repeated := context.instance.get_run_by_id(run.tags[PARENT_RUN_ID_TAG])):
+        run = repeated
+    backfill_id = None if PARENT_RUN_ID_TAG in run.tags else run.tags.get(BACKFILL_ID_TAG)
     backfill = context.instance.get_backfill(backfill_id) if backfill_id else None
     if backfill is not None:
         return datetime.fromtimestamp(backfill.backfill_timestamp, UTC).replace(tzinfo=None)
-    record = context.instance.get_run_record_by_id(context.run.run_id)
+    record = context.instance.get_run_record_by_id(run.run_id)
     assert record is not None, "a run that is at work is on record"
     return record.create_timestamp.astimezone(UTC).replace(tzinfo=None)
 

@@ -27,7 +27,7 @@ from dagster import (
 from alumni_assets import intake_plan, jobs, layout, presentation
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.contract import Contract
-from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs
+from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs, is_retried
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
 from alumni_assets.resources.lake import LakeResource
@@ -116,7 +116,7 @@ def _requests(
     configs = [jobs.take_in_config(keys) for keys in new.runs]
     configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
     requests = [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs]
-    if any(jobs.makes_tables(run) for run in killed):
+    if any(jobs.makes_tables(run) and not is_retried(run) for run in killed):
         # what automation was told is made by a run that was killed it does not ask for again
         requests.append(RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS))
     return requests

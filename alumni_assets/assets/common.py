@@ -19,6 +19,8 @@ INTAKE, SUPERVISED, TABLES, ANSWERS, PUBLICATION = (
     "4_answers",
     "5_published",
 )
+# The pool of what writes the warehouse and what is published. Its limit is set where more than one machine may do so.
+WAREHOUSE = "warehouse"
 _PROGRESS_SECONDS = 5.0
 
 

@@ -21,6 +21,7 @@ def alumni_dashboard_asset(address: str) -> AssetsDefinition:
         tags=common.TAGS,
         kinds={"html"},
         code_version=common.CODE_VERSION,
+        pool=common.WAREHOUSE,
         automation_condition=automation.FOLLOWS_TABLES,
     )
     def alumni_dashboard(

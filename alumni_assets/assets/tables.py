@@ -61,6 +61,7 @@ def _columns(table: Table) -> dict[str, Any]:
     tags=common.TAGS,
     kinds={"duckdb", "sql"},
     code_version=common.CODE_VERSION,
+    pool=common.WAREHOUSE,
     metadata=_columns(TABLES["alumni"]),
     automation_condition=automation.FOLLOWS_UPLOADS,
     check_specs=[
@@ -138,6 +139,7 @@ def deduplicated_survey(
     tags=common.TAGS,
     kinds={"duckdb", "sql"},
     code_version=common.CODE_VERSION,
+    pool=common.WAREHOUSE,
     metadata=_columns(TABLES["alumni_history"]),
     automation_condition=automation.FOLLOWS_TABLES,
     check_specs=[
@@ -193,6 +195,7 @@ def _answer_asset(name: str) -> AssetsDefinition:
         tags=common.TAGS,
         kinds={"duckdb", "sql"},
         code_version=common.CODE_VERSION,
+        pool=common.WAREHOUSE,
         metadata=_columns(table),
         automation_condition=automation.FOLLOWS_TABLES,
         check_specs=[
@@ -285,6 +288,7 @@ _PUBLISHED_FROM = ("raw_survey", "invalid_survey", "deduplicated_survey", "alumn
     tags=common.TAGS,
     kinds={"duckdb", "parquet"},
     code_version=common.CODE_VERSION,
+    pool=common.WAREHOUSE,
     automation_condition=automation.FOLLOWS_EVERYTHING,
 )
 def published_survey(

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.storage.tags import BACKFILL_ID_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 
 from alumni_assets.assets.waiting import NOTHING_WAITS, waiting_outcome
 from alumni_assets.stages.approval import ApprovalRefusedError, Request, approve
@@ -112,6 +112,12 @@ def judged_anew(pipeline: Pipeline, changed_rules: Callable[..., Path]) -> str:
     return upload
 
 
+def approval_of(pipeline: Pipeline) -> dg.JobDefinition:
+    """The job that "Materialize" on transformed_survey runs."""
+    everything = pipeline.defs.resolve_implicit_global_asset_job_def()
+    return everything.get_subset(asset_selection={dg.AssetKey("transformed_survey")})
+
+
 def test_rows_that_changed_since_the_approval_was_asked_for_are_refused(pipeline: Pipeline, judged_anew: str) -> None:
     changed_at = pipeline.ingested(judged_anew).content_at
     assert changed_at is not None
@@ -129,12 +135,27 @@ def test_of_a_backfill_the_click_counts_and_not_the_later_run(pipeline: Pipeline
     pipeline.instance.add_backfill(
         PartitionBackfill("abc", BulkActionStatus.REQUESTED, False, {}, clicked, asset_selection=[], title=None)
     )
-    job = pipeline.defs.resolve_implicit_global_asset_job_def()
-    result = job.get_subset(asset_selection={dg.AssetKey("transformed_survey")}).execute_in_process(
+    result = approval_of(pipeline).execute_in_process(
         instance=pipeline.instance, partition_key=judged_anew, tags={BACKFILL_ID_TAG: "abc"}, raise_on_error=False
     )
     assert "have changed since its approval was asked for" in failure_of(result)
     assert pipeline.facts.decisions == {}
+
+
+@pytest.mark.parametrize(("by_dagster", "decisions"), [(True, 0), (False, 1)])
+def test_a_retry_approves_only_what_was_there_when_a_person_asked(
+    pipeline: Pipeline, changed_rules: Callable[..., Path], by_dagster: bool, decisions: int
+) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes([*answers(1, 9), answer(10, Department="Legal")]))
+    killed = pipeline.instance.create_run_for_job(approval_of(pipeline)).run_id
+    pipeline.use_rules(changed_rules(vocabularies={"department": ["HR", "Legal"]}))
+    assert pipeline.judge_again(upload).success
+    retry = {PARENT_RUN_ID_TAG: killed} | ({RETRY_NUMBER_TAG: "1"} if by_dagster else {})
+    result = approval_of(pipeline).execute_in_process(
+        instance=pipeline.instance, partition_key=upload, tags=retry, raise_on_error=False
+    )
+    assert result.success is not by_dagster
+    assert len(pipeline.facts.decisions.get(upload, ())) == decisions
 
 
 def test_judging_anew_with_the_same_result_changes_nothing_that_was_looked_at(pipeline: Pipeline) -> None:
