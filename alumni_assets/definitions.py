@@ -7,6 +7,7 @@ import dagster as dg
 
 from alumni_assets import automation, jobs, schedules, sensors
 from alumni_assets.assets import archive, athena, dashboard, intake, report, sheet, tables, transformation
+from alumni_assets.json_logs import print_json
 from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.report.sensor import report_deliveries_sensor
 from alumni_assets.resources.athena import AthenaResource
@@ -58,6 +59,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             automation.automation_sensor(settings.sensor_interval),
             *notifications_sensor(settings.sensor_interval, settings.notifier),
             *report_deliveries_sensor(settings.report),
+            *([sensors.failed_runs_sensor(settings.sensor_interval)] if settings.logs == "json" else []),
         ],
         resources={
             "lake": LakeResource(location=settings.lake, archive_class=settings.archive_class, roles=settings.roles),
@@ -93,8 +95,11 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
 def defs() -> dg.Definitions:
     """The definitions for this environment, built when Dagster asks for them and not at import.
 
-    So this is where `dagster dev` makes the lake's folder on its first start.
+    So this is where `dagster dev` makes the lake's folder on its first start, and where each process that works with
+    the definitions learns how to print its logs.
     """
     settings = load_settings()
+    if settings.logs == "json":
+        print_json()
     prepare_lake(settings)
     return build_defs(settings)

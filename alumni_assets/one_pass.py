@@ -20,9 +20,9 @@ from rich.console import Console
 from alumni_assets import intake_plan, jobs, layout, sensors
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.definitions import build_defs
+from alumni_assets.failures import failure_sentence
 from alumni_assets.instance import hold_connections, open_instance
 from alumni_assets.notifications.delivery import Deliveries
-from alumni_assets.notifications.happenings import failure_sentence
 from alumni_assets.notifications.telling import Teller
 from alumni_assets.orphaned_runs import COMMAND_TAGS, command_at_work
 from alumni_assets.publishing import FOLDER, table_key

@@ -1,4 +1,4 @@
-"""The sensors: new uploads under raw/, found by listing it or told by a queue, and approvals without a person.
+"""The sensors: new uploads under raw/, found by listing it or told by a queue, approvals without a person, failures.
 
 What is to be taken in is decided in `intake_plan.py`, what may approve itself in `stages/approval.py`.
 The sensor that renews the tables is in `automation.py`.
@@ -16,17 +16,21 @@ from dagster import (
     DagsterInstance,
     DagsterRun,
     DefaultSensorStatus,
+    RunFailureSensorContext,
     RunRequest,
     RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SkipReason,
+    run_failure_sensor,
     sensor,
 )
 
 from alumni_assets import intake_plan, jobs, layout, presentation
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.contract import Contract
+from alumni_assets.failures import doing, why_failed
+from alumni_assets.json_logs import Event, marked
 from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs, is_retried
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
@@ -95,7 +99,10 @@ def _queue_sensor(interval: int) -> SensorDefinition:
         told = listen(queue, objects, register, contract, context.instance)
         queue.delete(told.done)
         for problem, count in told.poison.items():
-            context.log.error(f"{problem} ({count:,} times) It is left to the queue's dead-letter queue.")
+            context.log.error(
+                f"{problem} ({count:,} times) It is left to the queue's dead-letter queue.",
+                extra=marked(Event.MESSAGE_NOT_UNDERSTOOD, messages=count),
+            )
         requests = _requests(context, Path(survey.home), register, contract, told.plan)
         yield from requests
         if not requests:
@@ -111,8 +118,7 @@ def _requests(
     killed = end_orphaned_runs(home, context.instance)
     busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
     again = intake_plan.Plan() if busy else find_unreported(register, contract)
-    if new.given_up or again.given_up:
-        context.log.error(given_up_sentence((*new.given_up, *again.given_up), contract))
+    _tell_given_up(context, (*new.given_up, *again.given_up), contract)
     configs = [jobs.take_in_config(keys) for keys in new.runs]
     configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
     requests = [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs]
@@ -120,6 +126,12 @@ def _requests(
         # what automation was told is made by a run that was killed it does not ask for again
         requests.append(RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS))
     return requests
+
+
+def _tell_given_up(context: SensorEvaluationContext, subjects: Sequence[str], contract: Contract) -> None:
+    if subjects:
+        marks = marked(Event.UPLOAD_GIVEN_UP, uploads=len(subjects))
+        context.log.error(given_up_sentence(subjects, contract), extra=marks)
 
 
 def lost_uploads_sensor(interval: int) -> SensorDefinition:
@@ -140,8 +152,7 @@ def lost_uploads_sensor(interval: int) -> SensorDefinition:
             return
         objects, contract = lake.lake(Component.INGEST), survey.contract()
         lost = find_lost(objects, survey.register_of(objects), contract, context.instance)
-        if lost.given_up:
-            context.log.error(given_up_sentence(lost.given_up, contract))
+        _tell_given_up(context, lost.given_up, contract)
         yield from (RunRequest(run_config=jobs.take_in_config((), uploads)) for uploads in lost.runs)
         if not lost.runs:
             yield SkipReason("Nothing is lost.")
@@ -176,6 +187,25 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
         return RunRequest(_hourly_key(facts, taken), run_config=config, tags=jobs.approve_tags(taken))
 
     return [auto_approval]
+
+
+def failed_runs_sensor(interval: int) -> SensorDefinition:
+    """Says of each failed run that it failed, whatever it failed of and whoever noticed it."""
+
+    @run_failure_sensor(
+        name="failed_runs",
+        minimum_interval_seconds=interval,
+        default_status=DefaultSensorStatus.RUNNING,
+        monitor_all_code_locations=True,  # those that the `alumni` command makes are of none
+        description="Prints a line for each failed run, for alarms.",
+    )
+    def failed_runs(context: RunFailureSensorContext) -> None:
+        run = context.dagster_run
+        step, reason = why_failed(context.instance, run.run_id)
+        marks = marked(Event.RUN_FAILED, run_id=run.run_id, job=run.job_name, step=step, reason=reason)
+        context.log.error(f"The run failed: {doing(run)}. {reason}", extra=marks)
+
+    return failed_runs
 
 
 def find_new(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:

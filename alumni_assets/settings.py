@@ -16,6 +16,7 @@ from alumni_assets.spark.configuration import GlueSettings, glue_settings
 from alumni_assets.survey_rules import DEFAULT_RULES
 
 EngineName = Literal["local", "spark", "glue"]
+LogForm = Literal["text", "json"]
 _ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 
 
@@ -50,8 +51,8 @@ class Settings:
     is the Google Sheet behind the survey's form, if there is one. `notifier` says how people are told what happened,
     `report` who gets the weekly report. `dashboard_port` is that on which this machine serves the page. `athena` is
     where the tables are views too, if anywhere. `engine` is what judges and transforms uploads; `spark_master` and
-    `spark_memory` are for Spark on this machine, `glue` is for AWS Glue, if that is the engine. Intervals are in
-    seconds.
+    `spark_memory` are for Spark on this machine, `glue` is for AWS Glue, if that is the engine. `logs` is the form
+    in which logs are printed. Intervals are in seconds.
     """
 
     lake: str
@@ -74,6 +75,7 @@ class Settings:
     spark_master: str
     spark_memory: str
     glue: GlueSettings | None
+    logs: LogForm
 
     @property
     def dashboard_url(self) -> str:
@@ -117,6 +119,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         spark_master=value("ALUMNI_SPARK_MASTER", "local[*]"),
         spark_memory=_memory("ALUMNI_SPARK_MEMORY", value("ALUMNI_SPARK_MEMORY", "2GB")),
         glue=_glue(environment) if engine == "glue" else None,
+        logs=_logs(value("ALUMNI_LOGS", "text")),
     )
 
 
@@ -166,6 +169,14 @@ def _athena(warehouse: str, athena: AthenaSettings, lake: str) -> AthenaSettings
             f"ALUMNI_ATHENA_DATABASE is {athena.database!r}; it takes lower-case letters, digits and underscores."
         )
     return athena
+
+
+def _logs(form: str) -> LogForm:
+    if form == "text":
+        return "text"
+    if form != "json":
+        raise SettingsError(f"ALUMNI_LOGS is {form!r}; it takes text or json.")
+    return "json"
 
 
 def _notifier(environment: Mapping[str, str]) -> NotifierSettings:

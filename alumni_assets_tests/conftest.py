@@ -1,14 +1,16 @@
 """What all tests share: their order, and how a test ends that lacks something on this machine."""
 
+import json
 import os
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 _LONGEST_FIRST = (
     "ui/test_dagster_dev",
     "spark/",
+    "state/",
     "lake/test_pipeline_in_a_bucket",
     "ui/",
     "corrections/",
@@ -37,3 +39,18 @@ def lacking() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return end
+
+
+@pytest.fixture
+def printed_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[], list[dict[str, Any]]]:
+    """Lets runs and ticks print as they do in a deployment, and gives what they printed since it was last asked."""
+    from dagster import _loggers as dagster_loggers
+    from dagster._core.definitions import instigation_logger
+
+    from alumni_assets.json_logs import json_console
+
+    monkeypatch.setattr(dagster_loggers, "create_console_logger", json_console)
+    monkeypatch.setattr(instigation_logger, "create_console_logger", json_console)
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]

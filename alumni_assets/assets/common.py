@@ -6,6 +6,7 @@ from typing import Any
 from dagster import AssetExecutionContext, AssetKey, AssetSpec, Failure
 
 from alumni_assets.contract import BY_NAME, LINEAGE
+from alumni_assets.json_logs import Event, marked
 from alumni_assets.presentation import column_schema, shown
 from alumni_assets.reporting import UPLOADS, event_store_kept_open, finish_step
 
@@ -89,7 +90,10 @@ def one_by_one(
                 yield from work(subject)
             except Exception as error:
                 broken.append(subject)
-                context.log.error(f"{shown(subject)} could not be {participle}: {_safe(error)}")
+                context.log.error(
+                    f"{shown(subject)} could not be {participle}: {_safe(error)}",
+                    extra=marked(Event.UPLOAD_FAILED, upload=shown(subject)),
+                )
         yield from finish_step(context)
     if broken:
         raise Failure(

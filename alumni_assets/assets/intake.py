@@ -23,6 +23,7 @@ from alumni_assets.assets import common
 from alumni_assets.assets.set_aside import INVALID, SetAsideState, corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
+from alumni_assets.json_logs import Event, marked
 from alumni_assets.register import Register
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
@@ -339,6 +340,10 @@ class _Step:
                 corrects=earlier.corrects if earlier else "",
                 against=earlier.against if earlier else "",
             )
+        )
+        self.context.log.warning(
+            f"{presentation.shown(seen.upload)} was rejected: {unreadable.message}",
+            extra=marked(Event.UPLOAD_REJECTED, upload=presentation.shown(seen.upload), code=unreadable.code),
         )
         yield self._raw(seen, {"status": "rejected", "reason": unreadable.message})
         yield self._check(_READABLE, seen, checks.readable(unreadable))

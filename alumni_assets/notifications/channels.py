@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alumni_assets import presentation
+from alumni_assets.json_logs import Event, marked
 from alumni_assets.notifications.configuration import MailSettings, topic_region
 from alumni_assets.notifications.notices import Kind
 from alumni_assets.resources.roles import Component, session_of
@@ -93,7 +94,8 @@ class LogChannel(Channel):
         level = logging.WARNING if message.kind in _WARNINGS else logging.INFO
         level = logging.ERROR if message.kind in _ERRORS else level
         text = " | ".join(line.strip() for line in message.body.splitlines() if line.strip())
-        self._logger.log(level, "%s | %s | notice %s", message.title, text, message.id)
+        marks = marked(Event.NOTICE, kind=message.kind)
+        self._logger.log(level, "%s | %s | notice %s", message.title, text, message.id, extra=marks)
 
 
 class EmailChannel(Channel):

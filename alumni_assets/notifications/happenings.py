@@ -11,17 +11,16 @@ from dagster import (
     AssetKey,
     AssetMaterialization,
     AssetRecordsFilter,
-    DagsterEventType,
     DagsterInstance,
     DagsterRun,
     DagsterRunStatus,
     RunRecord,
     RunsFilter,
 )
-from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.execution.stats import StepEventStatus
 
 from alumni_assets import jobs
+from alumni_assets.failures import doing, why_failed
 from alumni_assets.notifications.messages import FailedRun, Renewal
 from alumni_assets.notifications.notices import Happenings
 from alumni_assets.orphaned_runs import UNFINISHED
@@ -32,7 +31,6 @@ TRANSFORMING_STEP = "approve_and_transform"
 # Clocks of different machines differ, and what is written now may be seen a little later.
 _OVERLAP = timedelta(minutes=10)
 _MOST_RENEWALS = 1000
-_NAMED_ASSETS = 3
 
 
 class History:
@@ -77,43 +75,16 @@ def _cursor(book: str) -> str:
 
 def _failed_run(instance: DagsterInstance, record: RunRecord) -> FailedRun:
     run = record.dagster_run
-    step, reason = _why(instance, run.run_id)
+    step, reason = why_failed(instance, run.run_id)
     at = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
     return FailedRun(
         run_id=run.run_id,
-        doing=_doing(run),
+        doing=doing(run),
         step=step,
         reason=reason,
         failed_at=at.astimezone(UTC).replace(tzinfo=None),
         is_transformation=step == TRANSFORMING_STEP or (_transforms(run) and not _transformed(instance, run)),
     )
-
-
-def _why(instance: DagsterInstance, run_id: str) -> tuple[str, str]:
-    """The step that failed first, and its error: our own sentences, and of other errors only their kind."""
-    failures = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE, limit=1).records
-    event = failures[0].event_log_entry.dagster_event if failures else None
-    if event is None or not isinstance(event.event_specific_data, StepFailureData):
-        return "", "It ended without an error of its own: its process was stopped, died, or never started."
-    return event.step_key or "", failure_sentence(event.event_specific_data)
-
-
-def failure_sentence(data: StepFailureData) -> str:
-    """Why a step failed: our own errors are sentences that name no person, of others only the kind is safe to show."""
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = (data.error.cause or data.error) if data.error else None
-    if error is None:
-        return "It broke."
-    name, _, sentence = error.message.partition(": ")
-    return sentence.strip() if name.startswith("alumni_assets.") else f"It broke with {error.cls_name}."
-
-
-def _doing(run: DagsterRun) -> str:
-    if not run.job_name.startswith("__"):
-        return run.job_name
-    assets = sorted(key.to_user_string() for key in run.asset_selection or ()) or ["assets"]
-    return f"materializing {', '.join(assets[:_NAMED_ASSETS])}{', …' if len(assets) > _NAMED_ASSETS else ''}"
 
 
 def _transforms(run: DagsterRun) -> bool:

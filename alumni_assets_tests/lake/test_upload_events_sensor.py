@@ -6,7 +6,7 @@ The server sends S3's notifications itself; what goes wrong with them on the way
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -187,11 +187,17 @@ def test_an_object_that_is_gone_again_is_nothing_to_take_in(told: Told) -> None:
     assert told.waiting() == 0
 
 
-def test_what_is_no_event_holds_nothing_up_and_ends_among_the_dead_letters(told: Told) -> None:
+def test_what_is_no_event_holds_nothing_up_and_ends_among_the_dead_letters(
+    told: Told, printed_json: Callable[[], list[dict[str, Any]]]
+) -> None:
     told.put("a.csv", csv_bytes(answers(1)))
     told.say("Dear queue, please take in raw/a.csv")
     told.say(event(f"{told.place.prefix}raw/a.csv", bucket=told.place.bucket))
-    assert told.take_in(told.tick()) == [True]
+    found = told.tick()
+    assert [(line["event"], line["level"], line["messages"]) for line in printed_json()] == [
+        ("message_not_understood", "error", 1)
+    ]
+    assert told.take_in(found) == [True]
     for _ in range(RECEIVED_AT_MOST):
         reappear()
         told.tick()

@@ -250,6 +250,7 @@ def test_a_mistake_in_the_call_is_told_with_status_2(alumni: Alumni, arguments: 
         ("ALUMNI_ROLES", "role/alumni-"),
         ("ALUMNI_ARCHIVE_CLASS", "FROZEN"),
         ("ALUMNI_WAREHOUSE", "redshift"),
+        ("ALUMNI_LOGS", "JSON"),
     ],
 )
 def test_a_setting_that_means_nothing_is_told_with_status_2(

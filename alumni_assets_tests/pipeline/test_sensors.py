@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,12 @@ def runs_of(found: Any) -> list[tuple[list[str], list[str]]]:
     return [([layout.unquoted(key) for key in config["keys"]], config["uploads"]) for config in configs]
 
 
-def run_requested(pipeline: Pipeline, found: Any) -> list[bool]:
+def run_requested(pipeline: Pipeline, found: Any, console: Mapping[str, Any] = QUIET) -> list[bool]:
     """Execute what a tick asked for."""
     job = pipeline.defs.resolve_job_def(jobs.TAKE_IN.name)
     return [
         job.execute_in_process(
-            run_config={**request.run_config, **QUIET}, instance=pipeline.instance, raise_on_error=False
+            run_config={**request.run_config, **console}, instance=pipeline.instance, raise_on_error=False
         ).success
         for request in found.run_requests or ()
     ]
@@ -172,6 +172,29 @@ def test_what_fails_is_tried_alone_then_given_up_and_never_holds_up_the_others(
     assert "broken.csv" in logged
     settled.put("broken.csv", csv_bytes(answers(9)))
     assert runs_of(tick(settled)) == [(["broken.csv"], [])]
+
+
+def test_a_line_tells_alarms_of_each_upload_that_is_rejected_or_fails_or_is_given_up(
+    settled: Pipeline, monkeypatch: pytest.MonkeyPatch, printed_json: Callable[[], list[dict[str, Any]]]
+) -> None:
+    unreadable(settled, monkeypatch, "broken.csv")
+    settled.put("broken.csv", GOOD)
+    settled.put("a\nb.pdf", b"%PDF-1.7")
+    for _ in range(3):
+        assert run_requested(settled, tick(settled), console={}) == [False]
+    assert runs_of(tick(settled)) == []
+    failed = ("upload_failed", "error", "broken.csv", None)
+    assert [
+        (line["event"], line["level"], line.get("upload"), line.get("code"))
+        for line in printed_json()
+        if "event" in line
+    ] == [
+        ("upload_rejected", "warning", settled.upload_of("a\nb.pdf"), "unsupported_type"),
+        failed,
+        failed,
+        failed,
+        ("upload_given_up", "error", None, None),
+    ]
 
 
 def test_a_failed_upload_is_forgiven_once_it_is_taken_in(settled: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
