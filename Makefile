@@ -85,8 +85,8 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])' \
 	| uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	  --quiet --custom-compile-command "make lock" --output-file requirements-spark.lock
-	uv pip compile pyproject.toml --extra athena --extra sheets --constraint requirements.lock --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --quiet \
+	uv pip compile pyproject.toml --extra athena --extra services --extra sheets --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --quiet \
 	  --custom-compile-command "make lock" --output-file requirements-image.lock
 	uv pip compile --group glue --constraint requirements.lock --python-version 3.11 \
 	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --quiet \

@@ -28,6 +28,7 @@ _MADE_FROM = ("deduplicated_survey", "alumni_history", *(name for name in (*ANSW
     tags=common.TAGS,
     kinds={"athena", "sql"},
     code_version=common.CODE_VERSION,
+    pool=common.WAREHOUSE,
     automation_condition=automation.FOLLOWS_TABLES,
     check_specs=[
         AssetCheckSpec(

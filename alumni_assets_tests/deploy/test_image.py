@@ -6,7 +6,7 @@ import tomllib
 from alumni_assets_tests.deploy.conftest import PROJECT
 from deploy.policies import AWS
 
-EXTRAS = ("athena", "sheets")
+EXTRAS = ("athena", "services", "sheets")
 
 
 def locked(name: str) -> dict[str, set[str]]:
