@@ -36,6 +36,7 @@ class Deployment:
             name: value for name, value in os.environ.items() if not name.startswith(("ALUMNI_", "DAGSTER_", "AWS_"))
         }
         self.environment = kept | {
+            "PYTHONPATH": str(PROJECT),  # where the tests' own code location is
             "DAGSTER_HOME": str(dagster_home),
             "ALUMNI_LAKE": str(self.lake),
             "ALUMNI_HOME": str(self.home),
