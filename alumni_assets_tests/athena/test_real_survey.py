@@ -5,7 +5,7 @@ import pytest
 from ..pipeline.conftest import REAL_FILE
 from .conftest import PipelineWithViews
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.mark.skipif(not REAL_FILE.exists(), reason="the real survey file is not beside this repository")

@@ -13,7 +13,7 @@ from ..pipeline.answers import DATED, answer, csv_bytes, csv_text
 from ..pipeline.conftest import Pipeline
 from .returns import MARKS, assert_accounted, handed_out, text_workbook
 
-UPLOADS, ROWS = 40, 8
+ROWS = 8
 WHOLE_ROW = "(whole row)"
 NAME_PARTS = ("José", "Ñora", "O'Brien", "Dela-Cruz", "Zoë", "Peña", "McCullough", "Nin\u0303o", "Łucja")
 JOB_ROLES = ("=1+1 Tester", "Teacher", "'Quoted' Role", "HR Specialist", "-5", "+ Plus", "Two\nLines", "@Home")
@@ -88,14 +88,15 @@ def mended(handed: list[dict[str, str]], rows: list[dict[str, Any]]) -> list[dic
 
 
 @pytest.mark.slow
-def test_mending_the_cells_that_are_named_empties_the_quarantine(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("uploads", [10, pytest.param(40, marks=pytest.mark.long)])
+def test_mending_the_cells_that_are_named_empties_the_quarantine(pipeline: Pipeline, uploads: int) -> None:
     chance = random.Random(20261124)
-    rows = {f"{number:02}.csv": clean_answers(chance, 100 * (number + 1)) for number in range(UPLOADS)}
+    rows = {f"{number:02}.csv": clean_answers(chance, 100 * (number + 1)) for number in range(uploads)}
     spoiled = {
         key: {number: spoilings(chance, rows[key][number - 1]) for number in chance.sample(range(1, ROWS + 1), 5)}
         for key in rows
     }
-    assert sum(len(found) for found in spoiled.values()) == 200
+    assert sum(len(found) for found in spoiled.values()) == 5 * uploads
     for key in rows:
         pipeline.put(key, spoiled_upload(rows[key], spoiled[key]))
     pipeline.put("clean.csv", csv_bytes([row for some in rows.values() for row in some], header=DATED))
@@ -129,7 +130,7 @@ def test_mending_the_cells_that_are_named_empties_the_quarantine(pipeline: Pipel
     every = [*originals.values(), *(pipeline.upload_of(fix) for fix in fixes.values()), clean]
     assert pipeline.approve(*every).success
     assert_accounted(pipeline)
-    assert pipeline.published("SELECT status, count(*) FROM quarantine GROUP BY status") == [("resolved", 200)]
+    assert pipeline.published("SELECT status, count(*) FROM quarantine GROUP BY status") == [("resolved", 5 * uploads)]
     columns = ", ".join(NAMES)
     came_back = pipeline.published(
         f"SELECT {columns} FROM survey_responses WHERE upload <> '{clean}' ORDER BY employee_id"
@@ -137,5 +138,7 @@ def test_mending_the_cells_that_are_named_empties_the_quarantine(pipeline: Pipel
     assert came_back == pipeline.published(
         f"SELECT {columns} FROM survey_responses WHERE upload = '{clean}' ORDER BY employee_id"
     )
-    assert len(came_back) == UPLOADS * ROWS
-    assert pipeline.published("SELECT count(*) FROM survey_responses WHERE corrected_by IS NOT NULL") == [(200,)]
+    assert len(came_back) == uploads * ROWS
+    assert pipeline.published("SELECT count(*) FROM survey_responses WHERE corrected_by IS NOT NULL") == [
+        (5 * uploads,)
+    ]

@@ -39,6 +39,7 @@ def published(place: BucketPlace, tmp_path: Path) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(copy), read_only=True)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not REAL_FILE.exists(), reason="the real survey file is not beside this repository")
 def test_the_real_file_gives_the_published_figures_from_a_bucket(
     alumni: Any, bucket_place: BucketPlace, tmp_path: Path
@@ -68,6 +69,7 @@ def test_the_real_file_gives_the_published_figures_from_a_bucket(
     assert bucket_place.lake.read_bytes(pdf).startswith(b"%PDF-")
 
 
+@pytest.mark.long
 def test_uploads_stand_beside_each_other_in_a_bucket(alumni: Any, bucket_place: BucketPlace) -> None:
     bucket_place.plant("raw/good one.csv", f"{HEADER}\n{ROW}\n".encode())
     bucket_place.plant("raw/2026/no table.csv", b"%PDF-1.7")

@@ -49,6 +49,7 @@ def test_the_real_survey(both: BothEngines) -> None:
     transformed_alike(both, [seen], judged)
 
 
+@pytest.mark.long
 def test_every_upload_of_the_hostile_corpus(
     tmp_path: Path, run_job: RunJob, changed_rules: Callable[..., Path]
 ) -> None:
