@@ -161,6 +161,7 @@ def test_any_order_and_grouping_gives_the_same_tables(tmp_path: Path, seed: int)
     assert tables[0] == tables[1]
 
 
+@pytest.mark.long
 def test_judging_all_anew_in_any_order_and_losing_all_but_the_lake_changes_no_table(tmp_path: Path) -> None:
     pipeline = processed(tmp_path, some_fixes(random.Random(7)), random.Random(8))
     with pipeline.instance:

@@ -83,6 +83,7 @@ def test_uploads_stand_beside_each_other_in_a_bucket(alumni: Any, bucket_place: 
     assert (status, report["uploads"]) == (0, [])
 
 
+@pytest.mark.long
 def test_a_row_is_corrected_and_another_waived_in_a_bucket(
     alumni: Any, bucket_place: BucketPlace, tmp_path: Path
 ) -> None:

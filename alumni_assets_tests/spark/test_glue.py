@@ -114,6 +114,7 @@ def in_a_bucket(tmp_path: Path, bucket_place: BucketPlace) -> Iterator[InABucket
 
 @SERVER
 @SLOW
+@pytest.mark.long
 def test_a_whole_pass_on_glue_gives_what_one_machine_gives(
     spark_is_here: None, glue: Glue, in_a_bucket: InABucket
 ) -> None:
