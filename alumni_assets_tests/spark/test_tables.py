@@ -121,6 +121,7 @@ def test_alumni_who_answer_again_in_uploads_old_and_new_and_in_corrections(table
     assert {row[0] for row in found["answer_trends"]} == {"month"}
 
 
+@pytest.mark.long
 def test_answers_without_a_date_and_tables_made_once_for_all_assets(tables: Tables) -> None:
     engine, jobs = tables.side.engine, list[Request]()
     assert isinstance(engine, SparkEngine)
