@@ -45,7 +45,7 @@ glue-package: $(STAMP)  ## What the Spark job on AWS Glue needs, as one file
 glue-upload: $(STAMP)  ## Put that file, and the script of the job, into the bucket of ALUMNI_LAKE
 	$(BIN)/python -m alumni_assets.spark.upload $(GLUE_PACKAGE)
 
-cloud: $(CLOUD_STAMP)  ## Install an AWS account on this machine, for the tests of deploy/
+cloud: $(CLOUD_STAMP)  ## Install an AWS account and a second S3 server, for the tests of deploy/ and of the lake
 
 bench: $(STAMP) $(PEERS_STAMP)  ## Measure, beside other tools: make bench BENCH="--rows 10000000", BENCH="merge", BENCH=--help
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -120,7 +120,7 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
 	@touch $@
 
-# The AWS account on this machine and the templates' linters: see the groups in pyproject.toml.
+# The servers that stand for AWS on this machine, and the templates' linters: see the groups in pyproject.toml.
 $(CLOUD_STAMP): requirements-cloud.lock
 $(LINTERS_STAMP): requirements-template-linters.lock
 $(CLOUD_STAMP) $(LINTERS_STAMP):

@@ -14,7 +14,7 @@ from alumni_assets import layout, presentation
 from alumni_assets.contract import Contract
 from alumni_assets.queries import DEDUPLICATION, query
 from alumni_assets.resources.lake_interface import Lake
-from alumni_assets.stages.archive import ArchivedFile, damaged_copies
+from alumni_assets.stages.archive import UNVERIFIABLE, ArchivedFile, damaged_copies
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import SetAside
@@ -216,6 +216,13 @@ def copies_verified(lake: Lake, copies: list[ArchivedFile]) -> Outcome:
     damaged = damaged_copies(lake, copies)
     if not damaged:
         return Outcome(True, f"{len(copies)} archived copies have the checksums of their sources.")
+    if set(damaged.values()) == {UNVERIFIABLE}:
+        return Outcome(
+            False,
+            f"{len(damaged)} archived copies cannot be verified, such as {presentation.shown(min(damaged))}: "
+            f"{UNVERIFIABLE}. Set ALUMNI_ARCHIVE_CLASS to a class that can be read, such as STANDARD_IA or GLACIER_IR, "
+            "and materialize archived_survey again.",
+        )
     names = "; ".join(f"{presentation.shown(key)}: {damage}" for key, damage in damaged.items())
     return Outcome(False, f"Archived copies are damaged: {names}. Materialize archived_survey again.")
 

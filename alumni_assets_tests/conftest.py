@@ -11,6 +11,7 @@ _LONGEST_FIRST = (
     "ui/test_dagster_dev",
     "spark/",
     "state/",
+    "lake/test_pipeline_on_faulty_s3",
     "lake/test_pipeline_in_a_bucket",
     "ui/",
     "corrections/",

@@ -47,11 +47,6 @@ class LakeResource(ConfigurableResource):
 
 
 def _s3_client(roles: str, component: Component | None) -> "S3Client":
-    from dagster_aws.s3 import S3Resource  # takes a second to import
-    from dagster_aws.utils import construct_boto_client_retry_config
+    from alumni_assets.resources.s3_calls import client_config  # imports boto3
 
-    if roles and component is not None:
-        retries = construct_boto_client_retry_config(S3Resource().max_attempts)
-        return session_of(roles, component).client("s3", config=retries)
-    client: S3Client = S3Resource().get_client()
-    return client
+    return session_of(roles, component).client("s3", config=client_config())

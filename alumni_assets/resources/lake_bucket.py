@@ -1,8 +1,9 @@
 """The lake in an S3 bucket, of Amazon's or another maker's. What a lake promises is in `lake_interface.py`.
 
-Everything goes through one boto3 client, which brings profiles, roles, endpoints, regions and retries as
-every AWS tool of the user's does. obstore has no part in it: one key with `//` or a control character, both
-legal in S3, fails its listing as a whole, and it cannot read or delete such an object.
+Everything goes through one boto3 client, which brings profiles, roles, endpoints and regions as every AWS
+tool of the user's does; how long it waits and what is tried again is in `s3_calls.py`. obstore has no part in
+it: one key with `//` or a control character, both legal in S3, fails its listing as a whole, and it cannot read
+or delete such an object.
 
 boto3 takes its time to import: import this module where a bucket is in use, not before.
 """
@@ -14,21 +15,21 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
-from s3transfer.utils import S3_RETRYABLE_DOWNLOAD_ERRORS
+from botocore.exceptions import BotoCoreError, ClientError
 
 from alumni_assets.resources.lake_interface import (
     Checksum,
     Lake,
     LakeEntry,
     LakeError,
+    LakeFrozenError,
     LakeKeyError,
     Readiness,
     check_key,
@@ -37,6 +38,7 @@ from alumni_assets.resources.lake_interface import (
     scratch_path,
     sweep_scratch,
 )
+from alumni_assets.resources.s3_calls import NETWORK_ERRORS, is_passing, persist, prepare, status_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -45,24 +47,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READ_AHEAD = 8 * 1024**2  # bytes that a stream asks for at a time
-ATTEMPTS = 4  # at what boto3 does not try again by itself
 LARGEST_SINGLE_COPY = 5 * 1024**3  # bytes: the limit of CopyObject
 COPYING = TransferConfig(multipart_threshold=LARGEST_SINGLE_COPY, multipart_chunksize=512 * 1024**2)
 CHECKED = {"ChecksumAlgorithm": "SHA256"}
 COLD = ("GLACIER", "DEEP_ARCHIVE")  # the classes whose objects cannot be read until they are restored
 CREATED_BY = "created-by"  # metadata: which call of create_bytes made the object
 
-BROKEN_OFF: tuple[type[BaseException], ...] = S3_RETRYABLE_DOWNLOAD_ERRORS
-NETWORK_ERRORS: tuple[type[BaseException], ...] = (NoConnectionError, HTTPClientError, *BROKEN_OFF)
-NOT_FOUND, CONFLICT, PRECONDITION_FAILED = 404, 409, 412
+NOT_FOUND, PRECONDITION_FAILED = 404, 412
 NO_SUCH_KEY = ("NoSuchKey", "404")  # HEAD requests are answered without a code
+NO_COLD_STORAGE = ("MethodNotAllowed", "NotImplemented")  # what other makers' servers say to RestoreObject
 SETTINGS_ADVICE = "Check the AWS settings (AWS_PROFILE, AWS_DEFAULT_REGION, ~/.aws/config), and sign in again."
+TROUBLE_ADVICE = "S3 is in trouble, and it was tried again several times: try again later."
 PERMISSION_ADVICE = "Give the user or role of this process the permission for this bucket and prefix."
 ADVICE = {
     "NoSuchBucket": "Create the bucket, or correct ALUMNI_LAKE.",
     "AccessDenied": PERMISSION_ADVICE,
     "403": PERMISSION_ADVICE,
-    "InvalidObjectState": "The object is in cold storage: restore it first.",
     "PreconditionFailed": "The object was replaced while it was read: try again.",
     "412": "The object was replaced while it was read: try again.",
 }
@@ -91,70 +91,74 @@ class BucketLake(Lake):
         return first if first and first.key == key else None
 
     def read_bytes(self, key: str) -> bytes:
-        with self._errors("Reading", key):
-            return self._content(key)
+        return self._done("Reading", key, partial(self._content, self._name(key)))
 
     def open(self, key: str) -> io.BufferedReader:
-        with self._errors("Opening", key):
-            head = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+        name = self._name(key)
+        head = self._done("Opening", key, partial(self._client.head_object, Bucket=self._bucket, Key=name))
 
         def content(first: int, last: int) -> bytes:
-            with self._errors("Reading", key):
-                return self._content(key, Range=f"bytes={first}-{last}", IfMatch=head["ETag"])
+            asked = partial(self._content, name, Range=f"bytes={first}-{last}", IfMatch=head["ETag"])
+            return self._done("Reading", key, asked)
 
         return io.BufferedReader(_RangeReader(content, head["ContentLength"]), READ_AHEAD)
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
+        name = self._name(key)
         with scratch_path(self._spool, key) as path:
-            with self._errors("Fetching", key):
-                self._client.download_file(self._bucket, self._name(key), str(path))
+            self._done("Fetching", key, partial(self._client.download_file, self._bucket, name, str(path)))
             yield path
 
     def put_bytes(self, key: str, data: bytes) -> None:
-        with self._errors("Writing", key):
-            self._client.put_object(Bucket=self._bucket, Key=self._new_name(key), Body=data)
+        name = self._new_name(key)
+        self._done("Writing", key, partial(self._client.put_object, Bucket=self._bucket, Key=name, Body=data))
 
     def create_bytes(self, key: str, data: bytes) -> bool:
         """A request whose answer got lost is sent again, and refused: the mark tells our own object."""
         name, mark = self._new_name(key), uuid.uuid4().hex
 
-        def create() -> object:
-            return self._client.put_object(
-                Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*", Metadata={CREATED_BY: mark}
-            )
-
-        with self._errors("Creating", key):
+        def create() -> bool:
             try:
-                _persist(create, lambda error: _status(error) == CONFLICT)
+                self._client.put_object(
+                    Bucket=self._bucket, Key=name, Body=data, IfNoneMatch="*", Metadata={CREATED_BY: mark}
+                )
             except ClientError as error:
-                if _status(error) != PRECONDITION_FAILED:
+                if status_of(error) != PRECONDITION_FAILED:
                     raise
                 return self._mark_of(name) == mark
-        return True
+            return True
+
+        return self._done("Creating", key, create)
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         name = self._new_name(key)
-        with scratch_path(self._spool, key) as path:
-            yield path
-            with self._errors("Writing", key), path.open("rb") as stream:
+
+        def upload() -> None:
+            with path.open("rb") as stream:
                 self._client.upload_fileobj(stream, self._bucket, name)
 
+        with scratch_path(self._spool, key) as path:
+            yield path
+            self._done("Writing", key, upload)
+
     def copy(self, source: str, target: str, storage_class: str | None = None) -> None:
-        with self._errors(f"Copying to {target!r}", source):
-            self._client.copy(
-                {"Bucket": self._bucket, "Key": self._name(source)},
-                self._bucket,
-                self._new_name(target),
-                ExtraArgs=CHECKED | ({"StorageClass": storage_class} if storage_class else {}),
-                Config=COPYING,
-            )
+        """The class is always named: without, other makers' servers take over that of the source."""
+        copy = partial(
+            self._client.copy,
+            {"Bucket": self._bucket, "Key": self._name(source)},
+            self._bucket,
+            self._new_name(target),
+            ExtraArgs=CHECKED | {"StorageClass": storage_class or "STANDARD"},
+            Config=COPYING,
+        )
+        self._done(f"Copying to {target!r}", source, copy)
 
     def checksum(self, key: str) -> Checksum | None:
         """S3 works it out where an object is copied, by which cold copies are verified."""
-        with self._errors("Looking up", key):
-            head = self._client.head_object(Bucket=self._bucket, Key=self._name(key), ChecksumMode="ENABLED")
+        asked = partial(self._client.head_object, Bucket=self._bucket, Key=self._name(key), ChecksumMode="ENABLED")
+        head = self._done("Looking up", key, asked)
         digest = head.get("ChecksumSHA256", "").partition("-")[0]
         if not digest:
             return None
@@ -162,25 +166,31 @@ class BucketLake(Lake):
         return Checksum(base64.b64decode(digest).hex(), COPYING.multipart_chunksize if "-" in head["ETag"] else 0)
 
     def thaw(self, key: str, days: int, tier: str) -> Readiness:
+        """A server may keep the name of a class without having cold storage; then everything is readable."""
         name = self._name(key)
-        with self._errors("Restoring", key):
-            head = self._client.head_object(Bucket=self._bucket, Key=name)
-            if head.get("StorageClass") not in COLD or 'ongoing-request="false"' in head.get("Restore", ""):
-                return Readiness.READABLE
-            if head.get("Restore"):
-                return Readiness.UNDER_WAY
-            request: Any = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+        head = self._done("Restoring", key, partial(self._client.head_object, Bucket=self._bucket, Key=name))
+        if head.get("StorageClass") not in COLD or 'ongoing-request="false"' in head.get("Restore", ""):
+            return Readiness.READABLE
+        if head.get("Restore"):
+            return Readiness.UNDER_WAY
+        request: Any = {"Days": days, "GlacierJobParameters": {"Tier": tier}}
+
+        def restore() -> Readiness:
             try:
                 self._client.restore_object(Bucket=self._bucket, Key=name, RestoreRequest=request)
             except ClientError as error:
-                if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
-                    raise
-                return Readiness.UNDER_WAY
-        return Readiness.ASKED_FOR
+                if error.response["Error"]["Code"] == "RestoreAlreadyInProgress":
+                    return Readiness.UNDER_WAY
+                if error.response["Error"]["Code"] in NO_COLD_STORAGE:
+                    return Readiness.READABLE
+                raise
+            return Readiness.ASKED_FOR
+
+        return self._done("Restoring", key, restore)
 
     def delete(self, key: str) -> None:
-        with self._errors("Deleting", key):
-            self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
+        name = self._name(key)
+        self._done("Deleting", key, partial(self._client.delete_object, Bucket=self._bucket, Key=name))
 
     def url(self, key: str) -> str:
         return f"s3://{self._bucket}/{self._root}{key}"
@@ -200,32 +210,32 @@ class BucketLake(Lake):
         return self._root + _encodable(check_key(key))
 
     def _listed(self, start: str, page_size: int = 1000) -> Iterator[LakeEntry]:
-        """All the objects whose names in the bucket begin with `start`, in the order of their names."""
-        with self._errors("Listing", start.removeprefix(self._root)):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=start, PaginationConfig={"PageSize": page_size}
-            )
-            for page in pages:
-                for item in page.get("Contents", []):
-                    key, etag = item["Key"].removeprefix(self._root), item["ETag"].strip('"')
-                    yield LakeEntry(key, item["Size"], etag, item["LastModified"].astimezone(UTC))
+        """All the objects whose names in the bucket begin with `start`."""
+        asked = partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=start, MaxKeys=page_size)
+        while True:
+            page = self._done("Listing", start.removeprefix(self._root), asked)
+            for item in page.get("Contents", []):
+                key, etag = item["Key"].removeprefix(self._root), item["ETag"].strip('"')
+                yield LakeEntry(key, item["Size"], etag, item["LastModified"].astimezone(UTC))
+            if not page["IsTruncated"]:
+                return
+            asked = partial(asked, ContinuationToken=page["NextContinuationToken"])
 
-    def _content(self, key: str, **conditions: Any) -> bytes:
-        name = self._name(key)
-
-        def content() -> bytes:
-            return self._client.get_object(Bucket=self._bucket, Key=name, **conditions)["Body"].read()
-
-        # boto3 itself does not try again once the answer has begun.
-        return _persist(content, lambda error: isinstance(error, BROKEN_OFF))
+    def _content(self, name: str, **conditions: Any) -> bytes:
+        return self._client.get_object(Bucket=self._bucket, Key=name, **conditions)["Body"].read()
 
     def _mark_of(self, name: str) -> str | None:
         try:
             return self._client.head_object(Bucket=self._bucket, Key=name)["Metadata"].get(CREATED_BY)
         except ClientError as error:
-            if _status(error) != NOT_FOUND:
+            if status_of(error) != NOT_FOUND:
                 raise
             return None  # deleted meanwhile
+
+    def _done(self, doing: str, key: str, call: Callable[[], T]) -> T:
+        """The result of a call that may be made again; what fails all the same is a LakeError."""
+        with self._errors(doing, key):
+            return persist(call)
 
     @contextmanager
     def _errors(self, doing: str, key: str) -> Iterator[None]:
@@ -239,6 +249,10 @@ class BucketLake(Lake):
         except ClientError as error:
             if error.response["Error"]["Code"] in NO_SUCH_KEY and self.stat(key) is None:
                 raise LakeKeyError(f"There is no object {where!r} in the lake.") from None
+            if error.response["Error"]["Code"] == "InvalidObjectState":
+                raise LakeFrozenError(
+                    f"{doing} {where!r} failed: the object is in cold storage. Restore it first (`alumni restore`)."
+                ) from None
             raise LakeError(f"{doing} {where!r} failed: {_answer(error)}") from None
         except NETWORK_ERRORS:
             endpoint = _without_password(self._client.meta.endpoint_url)
@@ -253,11 +267,16 @@ class BucketLake(Lake):
 
 
 def client_from(factory: Callable[[], "S3Client"]) -> "S3Client":
-    """The client that the factory makes. Raises LakeError where the AWS settings do not allow it."""
+    """The client that the factory makes, prepared for the lake's calls.
+
+    Raises LakeError where the AWS settings do not allow it.
+    """
     try:
-        return factory()
+        client = factory()
     except (BotoCoreError, ValueError) as error:  # no such profile; an endpoint that is no URL
         raise LakeError(f"A client for S3 cannot be made: {type(error).__name__}. {SETTINGS_ADVICE}") from None
+    prepare(client)
+    return client
 
 
 class _RangeReader(io.RawIOBase):
@@ -297,25 +316,10 @@ class _RangeReader(io.RawIOBase):
         return data
 
 
-def _persist(call: Callable[[], T], is_passing: Callable[[Exception], bool]) -> T:
-    """The call's result, after some more attempts while its errors are of a passing kind."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return call()
-        except Exception as error:
-            if not is_passing(error):
-                raise
-    return call()
-
-
-def _status(error: Exception) -> int | None:
-    """The HTTP status of S3's answer; None for other errors than S3's."""
-    return error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else None
-
-
 def _answer(error: ClientError) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    return f"S3 answered {code} ({message}) to {error.operation_name}. {ADVICE.get(code, SETTINGS_ADVICE)}"
+    advice = TROUBLE_ADVICE if is_passing(error) else ADVICE.get(code, SETTINGS_ADVICE)
+    return f"S3 answered {code} ({message}) to {error.operation_name}. {advice}"
 
 
 def _encodable(key: str) -> str:

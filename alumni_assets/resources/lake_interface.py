@@ -33,6 +33,10 @@ class LakeKeyError(LakeError, KeyError):
     """There is no such object."""
 
 
+class LakeFrozenError(LakeError):
+    """The object is in cold storage, and cannot be read before it is restored."""
+
+
 @dataclass(frozen=True)
 class LakeEntry:
     """One object: `key` relative to the lake's root, `size` in bytes, `modified` in UTC.

@@ -183,4 +183,6 @@ def _progress_told(spark: "SparkSession", doing: str, tell: Told) -> Iterator[No
 def _s3_client() -> "S3Client":
     import boto3
 
-    return boto3.client("s3")
+    from alumni_assets.resources.s3_calls import client_config
+
+    return boto3.client("s3", config=client_config())

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alumni_assets import layout
-from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, LakeKeyError
 from alumni_assets.stages.hashing import sha256_in_parts
 from alumni_assets.survey.naming import safe_key
 from alumni_assets.survey.standing import Seen, Transformed
 
 MANIFEST = "manifest.json"
+UNVERIFIABLE = "the storage has no SHA-256 of it, and it is in cold storage, where it cannot be read"
 _ROWS = "transformed.parquet"
 
 
@@ -80,14 +81,17 @@ def damage(lake: Lake, copy: ArchivedFile) -> str:
     """What is wrong with a copy; empty where nothing is.
 
     It is verified by the checksum that the storage has of it, for what lies in cold storage cannot be read; where
-    the storage has none, by reading it.
+    the storage has none, by reading it. A copy that can be neither is `UNVERIFIABLE`.
     """
     entry = lake.stat(copy.key)
     if entry is None:
         return "missing"
     if entry.size != copy.size:
         return f"{entry.size:,} bytes instead of {copy.size:,}"
-    return "" if _has_checksum(lake, copy) else "the checksum differs"
+    try:
+        return "" if _has_checksum(lake, copy) else "the checksum differs"
+    except LakeFrozenError:
+        return UNVERIFIABLE
 
 
 def _has_checksum(lake: Lake, copy: ArchivedFile) -> bool:

@@ -1,4 +1,4 @@
-"""The archive, in a folder and in a bucket: what is copied there, how a copy is verified, and how it comes back."""
+"""The archive, in a folder and in buckets: what is copied there, how a copy is verified, and how it comes back."""
 
 import hashlib
 import io
@@ -11,10 +11,11 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alumni_assets import checks
 from alumni_assets.resources import lake_bucket
-from alumni_assets.resources.lake import FolderLake, Lake, LakeKeyError, open_lake
+from alumni_assets.resources.lake import Lake, LakeKeyError, open_lake
 from alumni_assets.resources.lake_interface import Readiness
-from alumni_assets.stages.archive import ArchivedFile, archive_upload, archived_files, damaged_copies
+from alumni_assets.stages.archive import UNVERIFIABLE, ArchivedFile, archive_upload, archived_files, damaged_copies
 from alumni_assets.stages.hashing import sha256_in_parts
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.restoring import RestoredFile, RestoreError, restore_upload, waits
@@ -42,13 +43,11 @@ def archived(lake: Lake) -> tuple[str, list[ArchivedFile]]:
     return archive_upload(lake, SEEN, DONE, "DEEP_ARCHIVE")
 
 
-def restored(lake: Lake) -> list[RestoredFile]:
-    """What is asked for once is handed out by this server at once."""
-    first = restore_upload(lake, DONE, 7, "Bulk")
-    if isinstance(lake, FolderLake):
-        return first
-    assert waits(first) == any(file.state != "in place" for file in first)
-    return restore_upload(lake, DONE, 7, "Bulk")
+def restored(place: Place) -> list[RestoredFile]:
+    """What had to be asked for is handed out by the server of these tests at once."""
+    files = restore_upload(place.lake, DONE, 7, "Bulk")
+    assert waits(files) == (place.has_cold_storage and any(file.state != "in place" for file in files))
+    return restore_upload(place.lake, DONE, 7, "Bulk") if waits(files) else files
 
 
 def test_the_manifest_names_every_copy_with_its_size_and_checksum(lake: Lake, archived: Any) -> None:
@@ -102,7 +101,7 @@ def test_what_is_in_place_is_not_asked_for(lake: Lake, archived: Any) -> None:
 def test_what_is_missing_or_damaged_comes_back(place: Place, archived: Any) -> None:
     place.lake.delete(PINNED)
     place.plant(TRANSFORMED, b"PAR1 and no more")
-    assert restored(place.lake) == [RestoredFile(PINNED, "restored"), RestoredFile(TRANSFORMED, "restored")]
+    assert restored(place) == [RestoredFile(PINNED, "restored"), RestoredFile(TRANSFORMED, "restored")]
     assert (place.lake.read_bytes(PINNED), place.lake.read_bytes(TRANSFORMED)) == (ORIGINAL, ROWS)
 
 
@@ -110,7 +109,7 @@ def test_a_copy_that_is_not_what_was_archived_is_no_restoration(place: Place, ar
     place.plant(archived[1][0].key, b"something else")
     place.lake.delete(PINNED)
     with pytest.raises(RestoreError, match=r"original/May, ñ\.csv is not what was archived \(14 bytes instead of 32\)"):
-        restored(place.lake)
+        restored(place)
 
 
 def test_without_an_archive_there_is_nothing_to_restore(lake: Lake) -> None:
@@ -118,41 +117,57 @@ def test_without_an_archive_there_is_nothing_to_restore(lake: Lake) -> None:
         restore_upload(lake, DONE, 7, "Bulk")
 
 
-@pytest.mark.server
-def test_copies_lie_in_the_class_that_was_asked_for_and_the_manifest_does_not(
-    bucket_place: BucketPlace,
-) -> None:
-    bucket_place.plant(PINNED, ORIGINAL)
-    bucket_place.plant(TRANSFORMED, ROWS)
-    folder, copies = archive_upload(bucket_place.lake, SEEN, DONE, "DEEP_ARCHIVE")
+def test_copies_lie_in_the_class_that_was_asked_for_and_the_manifest_does_not(any_bucket: BucketPlace) -> None:
+    any_bucket.plant(PINNED, ORIGINAL)
+    any_bucket.plant(TRANSFORMED, ROWS)
+    folder, copies = archive_upload(any_bucket.lake, SEEN, DONE, "DEEP_ARCHIVE")
 
     def storage_class(key: str) -> str:
-        head = bucket_place.client.head_object(Bucket=bucket_place.bucket, Key=bucket_place.prefix + key)
+        head = any_bucket.client.head_object(Bucket=any_bucket.bucket, Key=any_bucket.prefix + key)
         return head.get("StorageClass", "STANDARD")
 
     assert {storage_class(copy.key) for copy in copies} == {"DEEP_ARCHIVE"}
     assert storage_class(f"{folder}manifest.json") == "STANDARD"
-    bucket_place.lake.delete(PINNED)
-    assert [file.state for file in restored(bucket_place.lake)] == ["restored", "in place"]
+    any_bucket.lake.delete(PINNED)
+    assert [file.state for file in restored(any_bucket)] == ["restored", "in place"]
     assert storage_class(PINNED) == "STANDARD"
 
 
-@pytest.mark.server
 def test_a_copy_that_was_made_in_parts_is_verified_by_its_parts(
-    bucket_place: BucketPlace, monkeypatch: pytest.MonkeyPatch
+    any_bucket: BucketPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = bytes(range(256)) * 4096 * 11  # 11 MiB: two parts of five and a rest
     five = lake_bucket.TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
     monkeypatch.setattr(lake_bucket, "COPYING", five)
-    bucket_place.plant("pinned/large", large)
-    bucket_place.lake.copy("pinned/large", "archive/large", "DEEP_ARCHIVE")
-    stored = bucket_place.lake.checksum("archive/large")
+    any_bucket.plant("pinned/large", large)
+    any_bucket.lake.copy("pinned/large", "archive/large", "DEEP_ARCHIVE")
+    stored = any_bucket.lake.checksum("archive/large")
     assert stored is not None
     assert stored.part_size == 5 << 20
     copy = ArchivedFile("archive/large", len(large), sha256(large), "pinned/large")
-    assert damaged_copies(bucket_place.lake, [copy]) == {}
-    bucket_place.plant("pinned/large", large[:-1] + b"?")
-    assert damaged_copies(bucket_place.lake, [copy]) == {"archive/large": "the checksum differs"}
+    assert damaged_copies(any_bucket.lake, [copy]) == {}
+    any_bucket.plant("pinned/large", large[:-1] + b"?")
+    assert damaged_copies(any_bucket.lake, [copy]) == {"archive/large": "the checksum differs"}
+
+
+def test_a_cold_copy_without_a_checksum_is_said_to_be_unverified(
+    bucket_place: BucketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a server that has cold storage, and works out no checksums when it copies."""
+    monkeypatch.setattr(lake_bucket, "CHECKED", {})
+    bucket_place.plant(PINNED, ORIGINAL)
+    bucket_place.plant(TRANSFORMED, ROWS)
+    _, copies = archive_upload(bucket_place.lake, SEEN, DONE, "DEEP_ARCHIVE")
+    assert bucket_place.lake.checksum(copies[0].key) is None
+    assert damaged_copies(bucket_place.lake, copies) == {copy.key: UNVERIFIABLE for copy in copies}
+    outcome = checks.copies_verified(bucket_place.lake, copies)
+    assert not outcome.passed
+    assert outcome.description.startswith(f"2 archived copies cannot be verified, such as {copies[0].key}: the storage")
+    assert (
+        "Set ALUMNI_ARCHIVE_CLASS to a class that can be read, such as STANDARD_IA or GLACIER_IR" in outcome.description
+    )
+    assert archive_upload(bucket_place.lake, SEEN, DONE, "STANDARD_IA")[1] == copies
+    assert checks.copies_verified(bucket_place.lake, copies).passed
 
 
 @given(content=st.binary(max_size=50), part_size=st.integers(1, 20))

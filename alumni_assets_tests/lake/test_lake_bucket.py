@@ -1,50 +1,50 @@
-"""What only a bucket has: prefixes, storage classes, foreign keys, credentials, and a network that fails."""
+"""What only a bucket has: prefixes, storage classes, versions, foreign keys, credentials, and S3's refusals.
+
+Asked of two makers' servers; where SeaweedFS does otherwise than Amazon's S3, for which moto stands, a test of its own
+says what. How S3 and the network fail is in `test_faulty_s3.py`.
+"""
 
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 
 from alumni_assets.resources import lake_bucket
 from alumni_assets.resources.lake import Lake, LakeError, LakeKeyError, LakeResource, open_lake
+from alumni_assets.resources.lake_interface import LakeFrozenError, Readiness
 
-from .conftest import ACCESS_KEY, PREFIX, SECRET_KEY, BucketPlace, set_aws
+from .conftest import ACCESS_KEY, PREFIX, SECRET_KEY, BucketPlace, client_of, set_aws
 
 pytestmark = pytest.mark.server
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 
 def listed(lake: Lake, prefix: str) -> list[str]:
     return sorted(entry.key for entry in lake.list(prefix))
 
 
-def test_keys_are_kept_below_the_prefix(bucket_place: BucketPlace) -> None:
-    bucket_place.lake.put_bytes("raw/a.csv", b"x")
+def test_keys_are_kept_below_the_prefix(any_bucket: BucketPlace) -> None:
+    any_bucket.lake.put_bytes("raw/a.csv", b"x")
     for name in ("raw/b.csv", f"{PREFIX} 2/raw/c.csv", f"{PREFIX}raw/d.csv"):
-        bucket_place.client.put_object(Bucket=bucket_place.bucket, Key=name, Body=b"x")
-    assert listed(bucket_place.lake, "raw/") == ["raw/a.csv"]
-    assert listed(bucket_place.lake, "") == ["raw/a.csv"]
-    assert f"{PREFIX}/raw/a.csv" in bucket_place.names()
+        any_bucket.client.put_object(Bucket=any_bucket.bucket, Key=name, Body=b"x")
+    assert listed(any_bucket.lake, "raw/") == ["raw/a.csv"]
+    assert listed(any_bucket.lake, "") == ["raw/a.csv"]
+    assert f"{PREFIX}/raw/a.csv" in any_bucket.names()
 
 
-def test_the_prefix_may_be_empty(s3_client: "S3Client", tmp_path: Path) -> None:
-    place = BucketPlace(s3_client, tmp_path / "spool", prefix="")
+def test_the_prefix_may_be_empty(any_bucket: BucketPlace, tmp_path: Path) -> None:
+    place = BucketPlace(any_bucket.client, tmp_path / "spool", prefix="")
     place.lake.put_bytes("raw/a.csv", b"x")
     assert place.names() == ["raw/a.csv"]
     assert listed(place.lake, "") == listed(place.lake, "raw/") == ["raw/a.csv"]
     assert place.lake.url("raw/a.csv") == f"s3://{place.bucket}/raw/a.csv"
-    without_slash = open_lake(f"s3://{place.bucket}", lambda: s3_client)
+    without_slash = open_lake(f"s3://{place.bucket}", lambda: any_bucket.client)
     assert without_slash.read_bytes("raw/a.csv") == b"x"
 
 
@@ -62,63 +62,126 @@ def test_keys_with_empty_segments_that_others_made_are_handled(bucket_place: Buc
     assert listed(lake, "") == ["pinned/a.csv"]
 
 
-def test_what_consoles_make_to_show_a_folder_is_not_listed(bucket_place: BucketPlace) -> None:
+def test_seaweedfs_drops_empty_segments_of_names_and_the_content_of_what_it_takes_for_a_folder(
+    seaweedfs_place: BucketPlace,
+) -> None:
+    lake = seaweedfs_place.lake
+    for key in ("raw//a.csv", "raw/b///c.csv", "raw/d//"):
+        seaweedfs_place.plant(key, b"content")
+    assert sorted(lake.list("raw/"), key=lambda entry: entry.key) == [
+        lake.stat("raw/a.csv"),
+        lake.stat("raw/b/c.csv"),
+    ]
+    assert lake.read_bytes("raw/b/c.csv") == b"content"
+    assert seaweedfs_place.names()[-1] == f"{PREFIX}/raw/d/"
+    assert lake.read_bytes("raw/d/") == b""
+
+
+def test_a_backslash_is_a_slash_to_seaweedfs(seaweedfs_place: BucketPlace) -> None:
+    seaweedfs_place.plant("raw/a\\b.csv", b"content")
+    assert listed(seaweedfs_place.lake, "") == ["raw/a/b.csv"]
+    assert seaweedfs_place.lake.stat("raw/a\\b.csv") is None
+    assert seaweedfs_place.lake.read_bytes("raw/a\\b.csv") == b"content"
+
+
+def test_an_object_and_a_folder_may_have_the_same_name(any_bucket: BucketPlace) -> None:
+    lake = any_bucket.lake
+    for key in ("raw/2024/b.csv", "raw/2024", "raw/2024.csv"):
+        any_bucket.plant(key, key.encode())
+    assert listed(lake, "raw/") == ["raw/2024", "raw/2024.csv", "raw/2024/b.csv"]
+    assert [lake.stat(entry.key) for entry in lake.list("raw/")] == list(lake.list("raw/"))
+    lake.delete("raw/2024")
+    assert lake.stat("raw/2024") is None
+    assert listed(lake, "raw/") == ["raw/2024.csv", "raw/2024/b.csv"]
+
+
+def test_seaweedfs_lists_folder_by_folder_and_not_by_the_whole_name(
+    bucket_place: BucketPlace, seaweedfs_place: BucketPlace
+) -> None:
+    for place in (bucket_place, seaweedfs_place):
+        for key in ("raw/a/b.csv", "raw/a b.csv", "raw/a.csv"):
+            place.plant(key, b"x")
+    by_name = ["raw/a b.csv", "raw/a.csv", "raw/a/b.csv"]
+    assert [entry.key for entry in bucket_place.lake.list("")] == by_name
+    assert [entry.key for entry in seaweedfs_place.lake.list("")] == ["raw/a/b.csv", "raw/a b.csv", "raw/a.csv"]
+
+
+def test_a_bucket_may_keep_versions(any_bucket: BucketPlace) -> None:
+    lake = any_bucket.lake
+    any_bucket.client.put_bucket_versioning(Bucket=any_bucket.bucket, VersioningConfiguration={"Status": "Enabled"})
+    for content in (b"old", b"new"):
+        lake.put_bytes("raw/a.csv", content)
+    assert [(entry.key, entry.size) for entry in lake.list("")] == [("raw/a.csv", 3)]
+    assert lake.create_bytes("raw/a.csv", b"x") is False
+    lake.copy("raw/a.csv", "archive/a.csv")
+    lake.delete("raw/a.csv")
+    assert lake.stat("raw/a.csv") is None
+    with pytest.raises(LakeKeyError):
+        lake.read_bytes("raw/a.csv")
+    assert lake.create_bytes("raw/a.csv", b"again") is True
+    assert {entry.key: lake.read_bytes(entry.key) for entry in lake.list("")} == {
+        "raw/a.csv": b"again",
+        "archive/a.csv": b"new",
+    }
+
+
+def test_what_consoles_make_to_show_a_folder_is_not_listed(any_bucket: BucketPlace) -> None:
     for key in ("", "raw/", "raw/2024/"):
-        bucket_place.plant(key, b"")
-    bucket_place.plant("raw/2024/empty.csv", b"")
-    assert listed(bucket_place.lake, "raw/") == ["raw/2024/empty.csv"]
-    assert listed(bucket_place.lake, "") == ["raw/2024/empty.csv"]
-    assert bucket_place.lake.stat("raw/2024") is None
+        any_bucket.plant(key, b"")
+    any_bucket.plant("raw/2024/empty.csv", b"")
+    assert listed(any_bucket.lake, "raw/") == ["raw/2024/empty.csv"]
+    assert listed(any_bucket.lake, "") == ["raw/2024/empty.csv"]
+    assert any_bucket.lake.stat("raw/2024") is None
 
 
-def test_a_listing_goes_on_after_the_first_page(bucket_place: BucketPlace) -> None:
-    events, pages = bucket_place.client.meta.events, []
+def test_a_listing_goes_on_after_the_first_page(any_bucket: BucketPlace) -> None:
+    events, pages = any_bucket.client.meta.events, []
 
     def two_at_a_time(params: dict[str, Any], **_: Any) -> None:
         params["MaxKeys"] = 2
         pages.append(params)
 
     for number in range(5):
-        bucket_place.plant(f"raw/{number}", b"x")
+        any_bucket.plant(f"raw/{number}", b"x")
     events.register("before-parameter-build.s3.ListObjectsV2", two_at_a_time)
     try:
-        assert listed(bucket_place.lake, "raw/") == [f"raw/{number}" for number in range(5)]
+        assert listed(any_bucket.lake, "raw/") == [f"raw/{number}" for number in range(5)]
     finally:
         events.unregister("before-parameter-build.s3.ListObjectsV2", two_at_a_time)
     assert len(pages) == 3
 
 
-def test_a_name_that_is_no_text_is_refused(bucket_place: BucketPlace) -> None:
+def test_a_name_that_is_no_text_is_refused(any_bucket: BucketPlace) -> None:
     with pytest.raises(LakeError, match="names in S3 are UTF-8"):
-        bucket_place.lake.put_bytes("raw/a\udcff.csv", b"x")
+        any_bucket.lake.put_bytes("raw/a\udcff.csv", b"x")
 
 
-def test_a_large_file_is_uploaded_in_parts(bucket_place: BucketPlace) -> None:
-    with bucket_place.lake.writing("valid/a.parquet") as path:
+def test_a_large_file_is_uploaded_in_parts(any_bucket: BucketPlace) -> None:
+    with any_bucket.lake.writing("valid/a.parquet") as path:
         path.write_bytes(bytes(20 * 1024**2))
-    entry = bucket_place.lake.stat("valid/a.parquet")
+    entry = any_bucket.lake.stat("valid/a.parquet")
     assert entry
     assert entry.size == 20 * 1024**2
     assert entry.etag.endswith("-3")  # S3's way to say: in three parts
 
 
 @pytest.mark.parametrize("storage_class", ["DEEP_ARCHIVE", "STANDARD_IA"])
-def test_a_copy_gets_its_storage_class(bucket_place: BucketPlace, storage_class: str) -> None:
-    bucket_place.plant("transformed/a.parquet", b"x")
-    bucket_place.lake.copy("transformed/a.parquet", "archive/a.parquet", storage_class=storage_class)
-    head = bucket_place.client.head_object(Bucket=bucket_place.bucket, Key=f"{PREFIX}/archive/a.parquet")
+def test_a_copy_gets_its_storage_class(any_bucket: BucketPlace, storage_class: str) -> None:
+    any_bucket.plant("transformed/a.parquet", b"x")
+    any_bucket.lake.copy("transformed/a.parquet", "archive/a.parquet", storage_class=storage_class)
+    head = any_bucket.client.head_object(Bucket=any_bucket.bucket, Key=f"{PREFIX}/archive/a.parquet")
     assert head["StorageClass"] == storage_class
     assert head["ContentLength"] == 1
 
 
-def test_a_copy_beyond_the_limit_is_made_in_parts(bucket_place: BucketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_beyond_the_limit_is_made_in_parts(any_bucket: BucketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     megabytes = 1024**2
     parts = TransferConfig(multipart_threshold=6 * megabytes, multipart_chunksize=5 * megabytes)
     monkeypatch.setattr(lake_bucket, "COPYING", parts)
     data = bytes(range(256)) * 4096 * 12
-    bucket_place.plant("transformed/a.parquet", data)
-    bucket_place.lake.copy("transformed/a.parquet", "archive/a.parquet", storage_class="DEEP_ARCHIVE")
-    head = bucket_place.client.head_object(Bucket=bucket_place.bucket, Key=f"{PREFIX}/archive/a.parquet")
+    any_bucket.plant("transformed/a.parquet", data)
+    any_bucket.lake.copy("transformed/a.parquet", "archive/a.parquet", storage_class="DEEP_ARCHIVE")
+    head = any_bucket.client.head_object(Bucket=any_bucket.bucket, Key=f"{PREFIX}/archive/a.parquet")
     assert (head["StorageClass"], head["ContentLength"]) == ("DEEP_ARCHIVE", len(data))
     assert head["ETag"].endswith('-3"')
 
@@ -130,51 +193,53 @@ def test_a_copy_up_to_the_limit_is_one_request() -> None:
 def test_an_archived_object_says_that_it_must_be_restored(bucket_place: BucketPlace) -> None:
     bucket_place.plant("transformed/a.parquet", b"x")
     bucket_place.lake.copy("transformed/a.parquet", "archive/a.parquet", storage_class="DEEP_ARCHIVE")
-    with pytest.raises(LakeError, match=r"InvalidObjectState .* cold storage: restore it first"):
+    with pytest.raises(LakeFrozenError, match=r"is in cold storage\. Restore it first"):
         bucket_place.lake.read_bytes("archive/a.parquet")
 
 
-def test_a_stream_notices_that_its_object_was_replaced(bucket_place: BucketPlace) -> None:
-    bucket_place.plant("raw/a.csv", bytes(10 * 1024**2))
-    with bucket_place.lake.open("raw/a.csv") as stream:
+def test_a_cold_class_is_only_a_name_to_seaweedfs(seaweedfs_place: BucketPlace) -> None:
+    lake = seaweedfs_place.lake
+    lake.put_bytes("transformed/a.parquet", b"x")
+    lake.copy("transformed/a.parquet", "archive/a.parquet", storage_class="DEEP_ARCHIVE")
+    head = seaweedfs_place.client.head_object(Bucket=seaweedfs_place.bucket, Key=f"{PREFIX}/archive/a.parquet")
+    assert head["StorageClass"] == "DEEP_ARCHIVE"
+    assert lake.thaw("archive/a.parquet", 7, "Bulk") is Readiness.READABLE
+    assert lake.read_bytes("archive/a.parquet") == b"x"
+
+
+def test_seaweedfs_gives_a_copy_the_class_of_its_source_unless_one_is_named(seaweedfs_place: BucketPlace) -> None:
+    client, bucket = seaweedfs_place.client, seaweedfs_place.bucket
+    client.put_object(Bucket=bucket, Key="a", Body=b"x", StorageClass="DEEP_ARCHIVE")
+    client.copy_object(Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"})
+    assert client.head_object(Bucket=bucket, Key="b")["StorageClass"] == "DEEP_ARCHIVE"
+
+
+def test_seaweedfs_works_out_no_checksum_of_a_copy_made_whole(seaweedfs_place: BucketPlace) -> None:
+    lake = seaweedfs_place.lake
+    lake.put_bytes("transformed/a.parquet", b"x")
+    lake.copy("transformed/a.parquet", "archive/a.parquet")
+    assert lake.checksum("archive/a.parquet") is None
+
+
+def test_a_stream_notices_that_its_object_was_replaced(any_bucket: BucketPlace) -> None:
+    any_bucket.plant("raw/a.csv", bytes(10 * 1024**2))
+    with any_bucket.lake.open("raw/a.csv") as stream:
         assert len(stream.read(1024)) == 1024
-        bucket_place.plant("raw/a.csv", bytes([1]) * 10 * 1024**2)
+        any_bucket.plant("raw/a.csv", bytes([1]) * 10 * 1024**2)
         with pytest.raises(LakeError, match="replaced while it was read"):
             stream.read()
 
 
-def test_local_copies_are_removed(bucket_place: BucketPlace) -> None:
-    bucket_place.plant("raw/a.csv", b"x")
-    with bucket_place.lake.local_copy("raw/a.csv") as path:
-        assert path.is_relative_to(bucket_place.spool)
+def test_local_copies_are_removed(any_bucket: BucketPlace) -> None:
+    any_bucket.plant("raw/a.csv", b"x")
+    with any_bucket.lake.local_copy("raw/a.csv") as path:
+        assert path.is_relative_to(any_bucket.spool)
         assert path.parent.stat().st_mode & 0o777 == 0o700
-    with pytest.raises(ZeroDivisionError), bucket_place.lake.local_copy("raw/a.csv") as path:
+    with pytest.raises(ZeroDivisionError), any_bucket.lake.local_copy("raw/a.csv") as path:
         raise ZeroDivisionError
-    with pytest.raises(LakeKeyError), bucket_place.lake.local_copy("raw/b.csv"):
+    with pytest.raises(LakeKeyError), any_bucket.lake.local_copy("raw/b.csv"):
         pass
-    assert list(bucket_place.spool.iterdir()) == []
-
-
-class LostAnswers:
-    """A client whose PutObject reaches S3, but whose first answer does not come back."""
-
-    def __init__(self, client: "S3Client") -> None:
-        self._client = client
-
-    def put_object(self, **request: Any) -> Any:
-        self._client.put_object(**request)
-        return self._client.put_object(**request)  # as boto3 does by itself after a broken connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-
-def test_who_created_an_object_is_told_so_though_the_answer_was_lost(bucket_place: BucketPlace) -> None:
-    client: Any = LostAnswers(bucket_place.client)
-    unlucky = open_lake(bucket_place.location, lambda: client)
-    assert unlucky.create_bytes("register/a.json", b"same") is True
-    assert unlucky.create_bytes("register/a.json", b"same") is False
-    assert bucket_place.lake.create_bytes("register/a.json", b"same") is False
+    assert list(any_bucket.spool.iterdir()) == []
 
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -221,13 +286,8 @@ def refusal(status: int, code: str, message: str) -> Answer:
     return status, {"Content-Type": "application/xml"}, f"<Error>{text}</Error>".encode()
 
 
-@cache
-def session() -> boto3.Session:
-    return boto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
-
-
 def lake_at(endpoint: str) -> Lake:
-    client = session().client("s3", endpoint_url=endpoint)
+    client = client_of(endpoint)
     return open_lake("s3://the-bucket/the-prefix", lambda: client)
 
 
@@ -288,24 +348,6 @@ def test_a_refused_connection_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) 
     assert "pass-word" not in str(raised.value)
 
 
-def test_a_download_that_breaks_off_is_taken_up_again() -> None:
-    asked: list[str] = []
-
-    def answer(path: str) -> Answer:
-        asked.append(path)
-        return 200, {"Content-Length": "7", "ETag": '"1"'}, b"con" if len(asked) < 3 else b"content"
-
-    with answering(answer) as endpoint:
-        assert lake_at(endpoint).read_bytes("raw/a.csv") == b"content"
-    assert asked == ["/the-bucket/the-prefix/raw/a.csv"] * 3
-
-
-def test_a_download_that_always_breaks_off_is_an_error() -> None:
-    broken = (200, {"Content-Length": "7", "ETag": '"1"'}, b"con")
-    with answering(lambda _: broken) as endpoint, pytest.raises(LakeError, match="did not answer"):
-        lake_at(endpoint).read_bytes("raw/a.csv")
-
-
 def test_a_create_that_collides_is_tried_again() -> None:
     answers = [refusal(409, "ConditionalRequestConflict", "Try again"), (200, {"ETag": '"1"'}, b"")]
     with answering(lambda _: answers.pop(0)) as endpoint:
@@ -330,18 +372,19 @@ def test_missing_credentials_are_an_error_that_says_so(monkeypatch: pytest.Monke
 
 
 def test_credentials_and_endpoint_may_come_from_a_profile(
-    monkeypatch: pytest.MonkeyPatch, bucket_place: BucketPlace, s3_server: str, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, any_bucket: BucketPlace, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.write_text(
-        f"[profile survey]\naws_access_key_id = a\naws_secret_access_key = b\nendpoint_url = {s3_server}\n"
+        f"[profile survey]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+        f"endpoint_url = {any_bucket.client.meta.endpoint_url}\n"
     )
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_PROFILE", "survey")
-    bucket_place.plant("raw/a.csv", b"x")
-    assert LakeResource(location=bucket_place.location).lake().read_bytes("raw/a.csv") == b"x"
+    any_bucket.plant("raw/a.csv", b"x")
+    assert LakeResource(location=any_bucket.location).lake().read_bytes("raw/a.csv") == b"x"
 
 
 @pytest.mark.parametrize(("name", "value"), [("AWS_PROFILE", "no-such"), ("AWS_ENDPOINT_URL", "no url")])
@@ -359,8 +402,8 @@ def test_an_endpoint_with_a_name_is_asked_for_paths(monkeypatch: pytest.MonkeyPa
         assert lake.read_bytes("raw/a.csv") == b"/the-bucket/the-prefix/raw/a.csv"
 
 
-def test_facts_are_stored_as_they_are(bucket_place: BucketPlace) -> None:
+def test_facts_are_stored_as_they_are(any_bucket: BucketPlace) -> None:
     fact = json.dumps({"upload": "a@01234567"}).encode()
-    bucket_place.lake.create_bytes("register/a.json", fact)
-    stored = bucket_place.client.get_object(Bucket=bucket_place.bucket, Key=f"{PREFIX}/register/a.json")
+    any_bucket.lake.create_bytes("register/a.json", fact)
+    stored = any_bucket.client.get_object(Bucket=any_bucket.bucket, Key=f"{PREFIX}/register/a.json")
     assert stored["Body"].read() == fact
