@@ -129,6 +129,11 @@ def _engine(name: str, environment: Mapping[str, str]) -> EngineName:
             return needs_nothing_here
         case "spark":
             _require_spark(environment)
+            if environment.get("ALUMNI_ROLES", "").strip():
+                raise SettingsError(
+                    "ALUMNI_ENGINE is 'spark', whose jobs work with this process's own rights, but with ALUMNI_ROLES "
+                    "it has none in the lake. Set ALUMNI_ENGINE to local or glue."
+                )
             return "spark"
     raise SettingsError(f"ALUMNI_ENGINE is {name!r}; it takes local, spark or glue.")
 

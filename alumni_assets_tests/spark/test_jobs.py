@@ -1,5 +1,6 @@
 """Spark under Dagster: a run starts a job in a process of its own, and reports what it made as it always does."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,11 @@ def test_spark_without_pyspark_is_refused_with_the_way_out(monkeypatch: pytest.M
 def test_spark_without_java_is_refused_with_the_way_out(spark_is_here: None, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no Java on this machine"):
         load_settings({"ALUMNI_ENGINE": "spark", "PATH": str(tmp_path)})
+
+
+def test_spark_is_refused_where_components_have_roles_which_its_jobs_would_not_take_on(spark_is_here: None) -> None:
+    with pytest.raises(SettingsError, match="Set ALUMNI_ENGINE to local or glue"):
+        load_settings({**os.environ, "ALUMNI_ENGINE": "spark", "ALUMNI_ROLES": "arn:aws:iam::123456789012:role/a-"})
 
 
 def test_an_engine_that_there_is_not_is_refused() -> None:
