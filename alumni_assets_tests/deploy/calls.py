@@ -5,12 +5,13 @@ The lists are written by hand, beside the templates, so that neither can change 
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, ROLES, TOPIC
+from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, REGION, ROLES, TOPIC
 
 # Which come after the right is looked at.
 _MISTAKES = (
@@ -29,6 +30,25 @@ FACTS = (
 EVERYWHERE = tuple(f"{folder}/" for folder in FOLDERS) + tuple(f"register/{kind}/" for kind in FACTS) + _WITHIN
 _COMPONENTS = ("uploader", "ingest", "transform", "archive", "warehouse", "notifier")
 _JOB = ("start the job", "look at the job", "stop the job", "look for the job's log", "look at the job's log")
+# What the account on this machine holds to other rules than AWS does; its simulator of policies does not.
+_SIMULATED = {
+    "send reports": ("ses:SendEmail", "ses", "identity/reports@example.org"),
+    "send in another name": ("ses:SendEmail", "ses", "identity/president@example.org"),
+    "look at the database": ("glue:GetDatabase", "glue", "database/alumni"),
+    "look at one table": ("glue:GetTable", "glue", "table/alumni/transformed"),
+    "look at a table elsewhere": ("glue:GetTable", "glue", "table/other/transformed"),
+    "change one table": ("glue:UpdateTable", "glue", "table/alumni/transformed"),
+    **{
+        f"{doing} of {group}": (f"athena:{action}", "athena", f"workgroup/{group}")
+        for group in ("alumni", "alumni-readers", "primary")
+        for doing, action in {
+            "look at a query": "GetQueryExecution",
+            "get the rows": "GetQueryResults",
+            "stop a query": "StopQueryExecution",
+        }.items()
+    },
+}
+_QUERIES = ("query", "look at a query of", "get the rows of", "stop a query of")
 _LOGS = {"services": "/alumni/services", "spark": "/alumni/spark/output", "Spark's errors": "/alumni/spark/error"}
 
 
@@ -87,7 +107,8 @@ RIGHTS = {
         deletes=("published/alumni.duckdb.wal", "spark/"),
         others=(
             *_JOB, "find the bucket", "end parts in published/", "end parts in athena/", "end parts in athena/readers/",
-            "query alumni", "look at a table", "list tables", "list partitions", "make a table", "change a table",
+            *(f"{call} alumni" for call in _QUERIES), "look at the database", "look at one table", "change one table",
+            "look at a table", "list tables", "list partitions", "make a table", "change a table",
             "drop a table",
         ),
     ),
@@ -95,7 +116,7 @@ RIGHTS = {
         lists=("raw/", "raw/sheet/", *_REGISTER, "published/", "reports/"),
         reads=(*_REGISTER, "published/", "reports/"),
         writes=("register/notices/", "register/reports/", "reports/"),
-        others=("publish",),
+        others=("publish", "send reports"),
     ),
     "daemon": Rights(writes=("logs/",)),
     "webserver": Rights(lists=("logs/",), reads=("logs/",)),
@@ -119,8 +140,9 @@ RIGHTS = {
         reads=("published/", "transformed/", "catalog/", "athena/readers/"),
         writes=("athena/readers/",),
         others=(
-            "find the bucket", "end parts in athena/readers/", "query alumni-readers", "look at alumni-readers",
-            "look at a table", "list tables", "list partitions",
+            "find the bucket", "end parts in athena/readers/", *(f"{call} alumni-readers" for call in _QUERIES),
+            "look at alumni-readers", "look at the database", "look at one table", "look at a table", "list tables",
+            "list partitions",
         ),
     ),
 }  # fmt: skip
@@ -139,10 +161,15 @@ def is_refused(call: Callable[[], Any]) -> bool:
 
 
 class Calls:
-    """All calls that any role may make, and some that none may, in one session."""
+    """All calls that any role may make, and some that none may, in one session; `root` may ask what a role may do."""
 
-    def __init__(self, session: boto3.Session, queue: str) -> None:
-        self._calls = {**_on_the_lake(session), **_on_queue_and_topic(session, queue), **_on_the_rest(session)}
+    def __init__(self, role: str, session: boto3.Session, root: boto3.Session, queue: str) -> None:
+        self._calls = {
+            **_on_the_lake(session),
+            **_on_queue_and_topic(session, queue),
+            **_on_the_rest(session),
+            **_simulated(role, root),
+        }
 
     @property
     def names(self) -> set[str]:
@@ -262,3 +289,19 @@ def _on_the_rest(session: boto3.Session) -> dict[str, Callable[[], Any]]:
     for name in RIGHTS:
         calls[f"become {name}"] = lambda name=name: sts.assume_role(RoleArn=f"{ROLES}{name}", RoleSessionName="tests")
     return calls
+
+
+def _simulated(role: str, root: boto3.Session) -> dict[str, Callable[[], Any]]:
+    iam = root.client("iam")
+
+    def ask(action: str, resource: str) -> None:
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=f"{ROLES}{role}", ActionNames=[action], ResourceArns=[resource]
+        )
+        if answer["EvaluationResults"][0]["EvalDecision"] != "allowed":
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, action)
+
+    return {
+        name: partial(ask, action, f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
+        for name, (action, service, resource) in _SIMULATED.items()
+    }

@@ -1,5 +1,6 @@
 """The whole pipeline in the account, from the event of an upload to the answers, each component in its role."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from alumni_assets.resources.roles import Component
 from alumni_assets.settings import load_settings
 from alumni_assets.stages import approval
 from alumni_assets.survey.standing import Facts
-from alumni_assets_tests.deploy.conftest import BUCKET, ROLES, Cloud
+from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, REGION, ROLES, TOPIC, Cloud
 from alumni_assets_tests.pipeline.answers import answer, answers, csv_bytes
 from alumni_assets_tests.pipeline.conftest import QUIET, REAL_FILE
 
@@ -35,21 +36,39 @@ class Deployed:
             "ALUMNI_ROLES": ROLES,
             "ALUMNI_HOME": str(home),
             "ALUMNI_APPROVER": "Ana Reyes",
+            "ALUMNI_NOTIFY": "sns",
+            "ALUMNI_SNS_TOPIC_ARN": TOPIC,
             # The account on this machine works out no SHA-256 of copies, so that cold ones could not be verified.
             "ALUMNI_ARCHIVE_CLASS": "STANDARD_IA",
         }
         self.instance = dg.DagsterInstance.ephemeral()
         self.defs = build_defs(load_settings(self.environment))
+        self._told_until: str | None = None
+        self._reader = _subscribe_a_queue(account)
 
     def put(self, key: str, content: bytes) -> None:
         self.account.root.client("s3").put_object(Bucket=BUCKET, Key=f"raw/{key}", Body=content)
 
     def take_in(self) -> None:
         """What the sensor does about the events that are in the queue, and the runs that it asks for."""
-        with dg.build_sensor_context(instance=self.instance, resources=dict(self.defs.resources or {})) as context:
-            found: Any = self.defs.resolve_sensor_def("upload_events").evaluate_tick(context)
-        for request in found.run_requests or ():
+        for request in self._tick("upload_events", None).run_requests or ():
             self.run(jobs.TAKE_IN.name, request.run_config)
+
+    def tell(self) -> list[str]:
+        """What the sensor tells people of what happened: the titles, as a queue gets them that subscribes."""
+        self._told_until = self._tick("notifications", self._told_until).cursor
+        sqs = self.account.root.client("sqs")
+        found = sqs.receive_message(QueueUrl=self._reader, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            sqs.delete_message(QueueUrl=self._reader, ReceiptHandle=message["ReceiptHandle"])
+        return sorted(json.loads(message["Body"])["Subject"] for message in found)
+
+    def _tick(self, sensor: str, cursor: str | None) -> Any:
+        repository = self.defs.get_repository_def()
+        with dg.build_sensor_context(
+            self.instance, cursor, repository_def=repository, resources=dict(self.defs.resources or {})
+        ) as context:
+            return self.defs.resolve_sensor_def(sensor).evaluate_tick(context)
 
     def approve_all(self) -> None:
         """What a person does about all that waits; it is archived, and every table is renewed and published."""
@@ -74,6 +93,16 @@ class Deployed:
         self.account.root.client("s3").download_file(BUCKET, "published/alumni.duckdb", str(copy))
         with duckdb.connect(str(copy), read_only=True) as connection:
             return connection.execute(query).fetchall()
+
+
+def _subscribe_a_queue(account: Cloud) -> str:
+    """The URL of a queue that gets what is published to the topic of the notices."""
+    queue, arn = account.root.client("sqs"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:reader"
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]}
+    url = queue.create_queue(QueueName="reader", Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+    account.root.client("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=arn)
+    return url
 
 
 @pytest.fixture
@@ -109,8 +138,13 @@ def test_the_real_file_gives_the_published_figures_with_each_component_in_its_ro
 
 
 def test_rows_come_back_corrected_with_each_component_in_its_role(deployed: Deployed, tmp_path: Path) -> None:
+    assert deployed.tell() == []
     deployed.put("term 1+2.csv", csv_bytes([*answers(1, 20), answer(99, Department="HRR")]))
     deployed.take_in()
+    assert deployed.tell() == [
+        "[Alumni survey] 1 new invalid row to correct",
+        "[Alumni survey] 20 new valid rows to approve",
+    ]
     upload = deployed.upload_of("term 1+2.csv")
     assert (deployed.facts().ingested[upload].valid, deployed.facts().ingested[upload].invalid) == (20, 1)
     deployed.put("back.csv", f"_upload,_row,Department\n{upload},21,HR\n".encode())
@@ -121,6 +155,10 @@ def test_rows_come_back_corrected_with_each_component_in_its_role(deployed: Depl
     )
     assert rows == [(99, "HR", 21)]
     assert deployed.published("SELECT status FROM quarantine", tmp_path / "q") == [("resolved",)]
+    assert deployed.tell() == [
+        "[Alumni survey] Deduplication succeeded: 21 alumni",
+        "[Alumni survey] Transformation succeeded: 21 rows",
+    ]
 
 
 def test_a_component_without_the_right_is_told_which_one_it_lacks(deployed: Deployed) -> None:
