@@ -31,15 +31,16 @@ _KINDS: dict[str, type[Fact]] = {
     "decisions": Decision,
     "waivers": Waiver,
 }
-# The members of each kind of fact, and whether they are times.
-_TIMES: dict[type[Fact], dict[str, bool]] = {
-    kind: {field.name: field.type in (datetime, datetime | None) for field in dataclasses.fields(kind)}
+_MEMBERS: dict[type, set[str]] = {kind: {field.name for field in dataclasses.fields(kind)} for kind in _KINDS.values()}
+_TIMES: dict[type, list[str]] = {
+    kind: [field.name for field in dataclasses.fields(kind) if field.type in (datetime, datetime | None)]
     for kind in _KINDS.values()
 }
 _ATTEMPTS = "attempts"
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
-F = TypeVar("F", Seen, Ingested, Transformed, Arrival, Decision, Waiver)
+_PATIENCE = 20  # times as long as looking through the register takes
+F = TypeVar("F", bound=Fact)
 L = TypeVar("L", Arrival, Decision, Waiver)
 
 
@@ -54,26 +55,31 @@ class Register:
         self._lake = lake
         self._copy = home / "register.sqlite"
         self._known: Facts | None = None
-        self._known_since = 0.0
+        self._known_since = self._took = 0.0
+        self._read: dict[str, tuple[str, Fact]] = {}
 
     def facts(self, max_age: float = 0.0) -> Facts:
         """Everything that the register holds now.
 
-        With a `max_age` in seconds, what others entered that recently may be missing. What was entered here is
-        never missing, so a run that works on many uploads need not look through the whole register for each.
+        With a `max_age` in seconds, what others entered that recently may be missing; where looking through the
+        register takes long, in a period of `_PATIENCE` times as long. What was entered here is never missing, so a run
+        that works on many uploads need not look through the whole register for each.
         """
-        if self._known is None or time.monotonic() - self._known_since > max_age:
+        age = max(max_age, self._took * _PATIENCE) if max_age else 0.0
+        if self._known is None or time.monotonic() - self._known_since > age:
             self._known_since = time.monotonic()
             self._known = self._all_facts()
+            self._took = time.monotonic() - self._known_since
         return self._known
 
     def _all_facts(self) -> Facts:
         self._renew_copy()
         facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
-        for key, body in self._copied():
-            kind = _KINDS.get(key.split("/")[1])
-            if kind is not None:
-                facts[kind].append(_decoded(kind, key, body))  # type: ignore[type-var]
+        copied = [(key, etag, body) for key, etag, body in self._copied() if key.split("/")[1] in _KINDS]
+        read = {key: self._read_once(key, etag, body) for key, etag, body in copied}
+        for _, fact in read.values():
+            facts[type(fact)].append(fact)
+        self._read = read
         return Facts(
             seen={fact.upload: fact for fact in facts[Seen]},
             ingested={fact.upload: fact for fact in facts[Ingested]},
@@ -82,6 +88,13 @@ class Register:
             decisions=_logs(facts[Decision], lambda fact: fact.upload),
             waivers=_logs(facts[Waiver], lambda fact: fact.upload),
         )
+
+    def _read_once(self, key: str, etag: str, body: bytes) -> tuple[str, Fact]:
+        """The fact with its etag, read from its JSON only where it has changed since the last look."""
+        before = self._read.get(key)
+        if before is not None and before[0] == etag:
+            return before
+        return etag, _decoded(_KINDS[key.split("/")[1]], key, body)
 
     def remembered(self) -> dict[str, tuple[str, int]]:
         """What `remember` was last told; no look at the lake."""
@@ -201,9 +214,9 @@ class Register:
                     rows = [(key, listed[key], body) for key, body in zip(part, bodies, strict=True)]
                     copy.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
 
-    def _copied(self) -> list[tuple[str, bytes]]:
+    def _copied(self) -> list[tuple[str, str, bytes]]:
         with self._connection() as copy:
-            return copy.execute("SELECT key, body FROM facts ORDER BY key").fetchall()
+            return copy.execute("SELECT key, etag, body FROM facts ORDER BY key").fetchall()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -250,18 +263,18 @@ def _encoded(fact: Fact) -> bytes:
 
 def _decoded(kind: type[F], key: str, body: bytes) -> F:
     """A fact from its JSON; members that this version does not know are left out."""
-    times = _TIMES[kind]
     try:
-        values = json.loads(body)
-        return kind(**{name: _value(values[name], times[name]) for name in values.keys() & times.keys()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in json.loads(body).items()
+            if name in _MEMBERS[kind]
+        }
+        for name in _TIMES[kind]:
+            if values.get(name):
+                values[name] = datetime.fromisoformat(values[name])
+        return kind(**values)
     except (ValueError, TypeError, AttributeError) as error:
         raise RegisterError(
             f"The fact {key} in the lake's register cannot be read ({error}). "
             "Restore it from a backup, or delete it if the upload is to be taken in anew."
         ) from error
-
-
-def _value(value: Any, is_time: bool) -> Any:
-    if is_time:
-        return datetime.fromisoformat(value) if value else None
-    return tuple(value) if isinstance(value, list) else value
