@@ -4,11 +4,11 @@ Each function looks at what is stored, not at what is remembered, and gives an o
 `assets/` report the outcomes; `reporting.py` knows how.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetCheckSeverity, MetadataValue
+from dagster import AssetCheckSeverity, MetadataValue, TableRecord
 
 from alumni_assets import layout, presentation
 from alumni_assets.contract import Contract
@@ -16,6 +16,7 @@ from alumni_assets.queries import DEDUPLICATION, query
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.archive import UNVERIFIABLE, ArchivedFile, damaged_copies
 from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.drift import Shift
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import SetAside
 from alumni_assets.survey.standing import Ingested
@@ -140,6 +141,27 @@ def no_open_rows(
         }
         | _details(rows, ingested, files),
         AssetCheckSeverity.ERROR if blocks else AssetCheckSeverity.WARN,
+    )
+
+
+def no_drift(shifts: Sequence[Shift], earlier: int) -> Outcome:
+    """Whether an upload is like so many `earlier` ones; a warning in what it is not."""
+    if not shifts:
+        compared = (
+            f"like the {earlier:,} approved before it" if earlier else "not compared: none was approved before it"
+        )
+        return Outcome(True, f"The upload is {compared}.", severity=AssetCheckSeverity.WARN)
+    words = "; ".join(f"{shift.measure}: {presentation.shown(shift.here)}, before {shift.before}" for shift in shifts)
+    records = [
+        TableRecord({"measure": shift.measure, "here": presentation.shown(shift.here), "before": shift.before})
+        for shift in shifts
+    ]
+    return Outcome(
+        False,
+        f"The upload is unlike the {earlier:,} approved before it. {words}. Look whether it is the right file, whole "
+        "and of the right people; approve it if it is.",
+        {"shifts": MetadataValue.table(records), "compared_with": earlier},
+        AssetCheckSeverity.WARN,
     )
 
 

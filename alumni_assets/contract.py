@@ -228,6 +228,7 @@ INVALID_COLUMNS: dict[str, str] = (
 _JUDGES_NO_ROW = dict.fromkeys(
     (
         "checks",
+        "drift",
         "approval",
         "uploads",
         "notifications",

@@ -178,7 +178,7 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
         if _unfinished(context.instance, jobs.APPROVE.name):
             return SkipReason("An approval is under way.")
         facts = survey.register_of(lake.lake(Component.TRANSFORM)).facts()
-        uploads = approval.may_approve_itself(facts, rules.approval)
+        uploads = approval.may_approve_itself(facts, rules)
         if not uploads:
             return SkipReason("Nothing waits that may approve itself.")
         limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"

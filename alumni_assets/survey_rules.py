@@ -124,6 +124,17 @@ class CheckRules(_Section):
     max_invalid_share: Share
 
 
+class DriftRules(_Section):
+    """From when on an upload counts as unlike those before it."""
+
+    earlier_uploads: Annotated[Number, Field(ge=1, le=1000)] = 20
+    least_rows: Annotated[Number, Field(ge=10)] = 50
+    psi: Annotated[float, Field(gt=0)] = 0.1
+    share_change: Share = 0.05
+    volume_factor: Annotated[float, Field(gt=1)] = 10.0
+    new_domain_share: Share = 0.05
+
+
 class ApprovalRules(_Section):
     """The auto-approve policy."""
 
@@ -193,6 +204,7 @@ class SurveyRules(_Section):
     phone_number: PhoneRules
     submission_date: DateRules
     checks: CheckRules
+    drift: DriftRules = DriftRules()
     approval: ApprovalRules
     limits: LimitRules
     uploads: UploadRules

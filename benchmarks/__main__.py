@@ -1,11 +1,12 @@
 """The command `python -m benchmarks`: which measurements there are, and their sizes as options.
 
 `make bench` calls it; without the name of a measurement it makes that of one upload, `rows`. Each prints its
-tables, and keeps them in docs/performance.md where that page has a place of their name.
+tables, and keeps them in docs/performance.md, or docs/statistics.md, where that page has a place of their name.
 """
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from benchmarks import roster
 from benchmarks.bench import Bench
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+STATISTICS = PAGE.with_name("statistics.md")
 FOLDER = Path(tempfile.gettempdir()) / "alumni-benchmarks"
 T = TypeVar("T", int, float)
 
@@ -33,7 +35,7 @@ def main() -> None:
     """Measure the pipeline, and what others do with the same file."""
 
 
-def _measurement(command: Callable[..., None]) -> click.Command:
+def _measurement(command: Callable[..., None], kept_in: Path = PAGE) -> click.Command:
     """A command with the options that all have, which become its first argument: a `Bench`."""
 
     def with_bench(folder: Path, page: Path, **sizes: Any) -> None:
@@ -43,7 +45,7 @@ def _measurement(command: Callable[..., None]) -> click.Command:
     with_bench.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     path = click.Path(path_type=Path)
     with_place = click.option("--folder", type=path, default=FOLDER, help="Where inputs and runs go.")(with_bench)
-    with_page = click.option("--page", type=path, default=PAGE, help="Where tables are kept.")(with_place)
+    with_page = click.option("--page", type=path, default=kept_in, help="Where tables are kept.")(with_place)
     return main.command(command.__name__)(with_page)
 
 
@@ -176,6 +178,15 @@ def tick(bench: Bench, **sizes: Any) -> None:
     from benchmarks.measurements import ticks
 
     ticks.tick(bench, **sizes)
+
+
+@partial(_measurement, kept_in=STATISTICS)
+@click.option("--batches", default=1_000, show_default=True, help="How many of each kind and size.")
+def drift(bench: Bench, **sizes: Any) -> None:
+    """How often the check for drift warns, of batches that are like those before them and of spoiled ones."""
+    from benchmarks.measurements import drift
+
+    drift.drift(bench, **sizes)
 
 
 if __name__ == "__main__":

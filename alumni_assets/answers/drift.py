@@ -11,6 +11,7 @@ from scipy import stats
 from alumni_assets.answers.comparisons import CHI_SQUARED, WELCH_T, Evidence, corrected
 from alumni_assets.answers.figures import Batch, Drift
 from alumni_assets.answers.verdicts import percent
+from alumni_assets.survey.drift import chi_squared
 
 INVALID_SHARE, MEAN_RATING = "Rows set aside", "Mean rating"
 _MIXES = {
@@ -19,7 +20,6 @@ _MIXES = {
     "department": "Mix of departments",
     "job_role": "Mix of job roles",
 }
-_LEAST_EXPECTED = 5
 
 # Of each value of a dimension: how many responses of the newest batch have it, and how many before that.
 Counted = Mapping[str, Sequence[int]]
@@ -61,17 +61,8 @@ def _drift(measure: str, newest: str, earlier: str, test: Evidence | None) -> Dr
 
 def _mix(counted: Counted) -> Evidence | None:
     """Chi-squared over the values that are frequent enough, the rare ones taken together; None where that fails."""
-    table = np.array([list(pair) for pair in counted.values()], dtype=float).reshape(-1, 2)
-    if not table.sum(axis=0).all():
-        return None
-    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
-    is_rare = expected.min(axis=1) < _LEAST_EXPECTED
-    table = np.vstack([table[~is_rare], table[is_rare].sum(axis=0, keepdims=True)])
-    table = table[table.sum(axis=1) > 0]
-    if len(table) < 2 or stats.contingency.expected_freq(table).min() < _LEAST_EXPECTED:
-        return None
-    result = stats.chi2_contingency(table, correction=False)
-    return Evidence(CHI_SQUARED, float(result.statistic), float(result.pvalue), float(result.pvalue))
+    found = chi_squared(counted.values())
+    return Evidence(CHI_SQUARED, *found, found[1]) if found else None
 
 
 def _means(ratings: Counted) -> Evidence | None:

@@ -33,9 +33,11 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.stages.engine import Engine
 from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.drift import earlier_uploads, shifts_of
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import corrections_by_upload
 from alumni_assets.survey.standing import (
+    NO_DRIFT,
     NO_OPEN_ROWS,
     READABLE,
     ROWS_ACCOUNTED_FOR,
@@ -53,6 +55,7 @@ RAW, VALID = AssetKey("raw_survey"), AssetKey("validated_survey")
 _READABLE = AssetCheckKey(RAW, READABLE)
 _ACCOUNTED = AssetCheckKey(VALID, ROWS_ACCOUNTED_FOR)
 _SCHEMA = AssetCheckKey(VALID, SCHEMA_HOLDS)
+_DRIFT = AssetCheckKey(VALID, NO_DRIFT)
 Events = Iterator[Any]
 
 
@@ -109,6 +112,13 @@ class IntakeConfig(Config):
             SCHEMA_HOLDS,
             VALID,
             "The valid rows as stored have the contract's types and no empty cells.",
+        ),
+        reporting.upload_check(
+            NO_DRIFT,
+            VALID,
+            "The upload is like the approved ones before it in size, shares of invalid and repeated rows, answers and "
+            "e-mail domains (a warning where it is not).",
+            blocking=False,
         ),
         reporting.upload_check(
             NO_OPEN_ROWS,
@@ -255,6 +265,7 @@ class _Step:
         for check in (_READABLE, _ACCOUNTED, _SCHEMA):
             passed = check.name not in ingested.failed_checks
             yield self._check(check, seen, checks.Outcome(passed, "As it was when the upload was judged."))
+        yield self._drift(seen)
         yield set_aside.check(self.context)
         yield from self._corrected(seen.upload, ingested.corrects)
 
@@ -377,6 +388,7 @@ class _Step:
         yield set_aside.materialization()
         for check, outcome in outcomes.items():
             yield self._check(check, seen, outcome)
+        yield self._drift(seen)
         yield set_aside.check(self.context)
 
     def _entry(
@@ -388,6 +400,8 @@ class _Step:
         earlier: Ingested | None,
     ) -> Ingested:
         """The register's entry of an upload that was judged; `earlier` is the one that it replaces."""
+        from alumni_assets.stages.profile import profile_of  # imports Arrow
+
         now, limit = intake.utc_now(), self.contract.rules.checks.max_invalid_share
         is_same = earlier is not None and earlier.content == result.content
         is_too_much = not result.corrects and result.invalid > limit * result.rows
@@ -413,7 +427,13 @@ class _Step:
             wrong=result.wrong,
             strays=result.strays,
             fingerprint=result.fingerprint,
+            profile={} if result.corrects else profile_of(self.lake, seen.upload, result.valid, self.contract),
         )
+
+    def _drift(self, seen: Seen) -> Any:
+        facts, rules = self.register.facts(intake.RECENT_SECONDS), self.contract.rules.drift
+        shifts, earlier = shifts_of(facts, seen.upload, rules), earlier_uploads(facts, seen.upload, rules)
+        return self._check(_DRIFT, seen, checks.no_drift(shifts, len(earlier)))
 
     def _set_aside(self, upload: str, judged: "Validated | None" = None) -> SetAsideState:
         facts = self.register.facts(intake.RECENT_SECONDS)

@@ -138,7 +138,7 @@ class _News:
 
     def waiting(self) -> Notice | None:
         """Valid rows that newly wait for a person, once there are enough of them."""
-        by_themselves = set(may_approve_itself(self._facts, self._rules.approval))
+        by_themselves = set(may_approve_itself(self._facts, self._rules))
         waiting = {
             upload: WaitingUpload(
                 upload, ingested.valid, ingested.invalid or 0, self._quarantine.blocking_checks(upload)

@@ -13,6 +13,7 @@ from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.intake import RECENT_SECONDS, utc_now
+from alumni_assets.survey.drift import shifts_of
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
 from alumni_assets.survey.standing import (
     INTAKE_CHECKS,
@@ -25,7 +26,7 @@ from alumni_assets.survey.standing import (
     standings,
     standings_of,
 )
-from alumni_assets.survey_rules import ApprovalRules
+from alumni_assets.survey_rules import SurveyRules
 
 AUTO_APPROVER = "auto-approve policy"
 
@@ -140,15 +141,17 @@ def approved_but_not_made(facts: Facts, made: set[str]) -> list[str]:
     ]
 
 
-def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
+def may_approve_itself(facts: Facts, rules: SurveyRules) -> list[str]:
     """The waiting uploads that the auto-approve policy lets through; none when it is off."""
-    if not rules.auto:
+    if not rules.approval.auto:
         return []
     quarantine = Quarantine(facts, standings(facts))
     return [
         upload
         for upload in waiting(facts)
-        if not quarantine.blocking_checks(upload) and quarantine.open_share(upload) <= rules.max_invalid_share
+        if not quarantine.blocking_checks(upload)
+        and quarantine.open_share(upload) <= rules.approval.max_invalid_share
+        and not shifts_of(facts, upload, rules.drift)
     ]
 
 

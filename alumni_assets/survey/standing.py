@@ -26,6 +26,8 @@ class Status(StrEnum):
 
 
 # The checks that an upload has to pass at its intake; what they look at is in `checks.py`.
+NO_DRIFT = "no_drift"
+"""A check that only warns: it keeps nobody from approving, but the policy that approves by itself."""
 READABLE, ROWS_ACCOUNTED_FOR, SCHEMA_HOLDS, NO_OPEN_ROWS = INTAKE_CHECKS = (
     "readable",
     "rows_accounted_for",
@@ -98,7 +100,8 @@ class Ingested:
     header. `max_open_share` is the share of open rows above which the upload may not be approved. A correction says
     which upload it `corrects`, the SHA-256 of that upload's invalid table (`against`), which of its rows it mends
     (`mends`, ranges) and which came back still `wrong`, how many rows it has that name none of them (`strays`), and
-    what makes it differ from other corrections (`fingerprint`).
+    what makes it differ from other corrections (`fingerprint`). `profile` is what was counted of the valid rows, to
+    compare uploads with each other (`drift.py`).
     """
 
     upload: str
@@ -125,6 +128,7 @@ class Ingested:
     wrong: tuple[str, ...] = ()
     strays: int = 0
     fingerprint: str = ""
+    profile: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -313,6 +313,7 @@ def test_each_partition_has_its_own_check_results(observed: tuple[Pipeline, dict
         ("raw_survey", "readable"),
         ("validated_survey", "rows_accounted_for"),
         ("validated_survey", "schema_holds"),
+        ("validated_survey", "no_drift"),
         ("invalid_survey", "no_open_rows"),
         ("transformed_survey", "rows_accounted_for"),
         ("transformed_survey", "schema_holds"),
@@ -322,11 +323,11 @@ def test_each_partition_has_its_own_check_results(observed: tuple[Pipeline, dict
         kind: [evaluation and evaluation.passed for evaluation in (pipeline.check(*name, upload) for name in names)]
         for kind, upload in uploads.items()
     }
-    judged_bad = [True, True, True, False, None, None, None]
+    judged_bad = [True, True, True, True, False, None, None, None]
     assert found == {
-        "good": [True] * 7,
+        "good": [True] * 8,
         "spoiled": judged_bad,
-        "rejected": [False] + [None] * 6,
+        "rejected": [False] + [None] * 7,
         "swapped": judged_bad,
         "shifted": judged_bad,
         "ragged": judged_bad,

@@ -59,6 +59,7 @@ CHECKS = {
     "raw_survey:readable": True,
     "validated_survey:rows_accounted_for": True,
     "validated_survey:schema_holds": True,
+    "validated_survey:no_drift": False,
     "invalid_survey:no_open_rows": True,
     "transformed_survey:rows_accounted_for": True,
     "transformed_survey:schema_holds": True,
