@@ -25,7 +25,7 @@ from alumni_assets.notifications.messages import (
     WaitingUpload,
     Words,
 )
-from alumni_assets.stages.approval import may_approve_itself
+from alumni_assets.stages.auto_approval import may_approve_itself
 from alumni_assets.survey.quarantine import Quarantine
 from alumni_assets.survey.standing import Facts, Ingested, Status, standings
 from alumni_assets.survey_rules import SurveyRules

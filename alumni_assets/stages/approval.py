@@ -1,7 +1,7 @@
 """Approval: whether an upload may be transformed, and the record of who decided it.
 
-The main transformation is supervised. Approvals, withdrawals and the auto-approve policy are decided
-here; the transformation itself is in `transformation.py`.
+The main transformation is supervised. Approvals and withdrawals are decided here; the auto-approve policy is in
+`auto_approval.py`, the transformation itself in `transformation.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.intake import RECENT_SECONDS, utc_now
-from alumni_assets.survey.drift import shifts_of
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
 from alumni_assets.survey.standing import (
     INTAKE_CHECKS,
@@ -26,9 +25,6 @@ from alumni_assets.survey.standing import (
     standings,
     standings_of,
 )
-from alumni_assets.survey_rules import SurveyRules
-
-AUTO_APPROVER = "auto-approve policy"
 
 
 class ApprovalRefusedError(Exception):
@@ -138,20 +134,6 @@ def approved_but_not_made(facts: Facts, made: set[str]) -> list[str]:
         for upload, standing in stands.items()
         if standing.approval is not None
         and (standing.status is Status.APPROVED or (standing.counts and _key(upload) not in made))
-    ]
-
-
-def may_approve_itself(facts: Facts, rules: SurveyRules) -> list[str]:
-    """The waiting uploads that the auto-approve policy lets through; none when it is off."""
-    if not rules.approval.auto:
-        return []
-    quarantine = Quarantine(facts, standings(facts))
-    return [
-        upload
-        for upload in waiting(facts)
-        if not quarantine.blocking_checks(upload)
-        and quarantine.open_share(upload) <= rules.approval.max_invalid_share
-        and not shifts_of(facts, upload, rules.drift)
     ]
 
 

@@ -8,7 +8,7 @@ from dagster import AssetCheckSeverity
 
 from alumni_assets.contract import Contract
 from alumni_assets.stages import profile
-from alumni_assets.stages.approval import may_approve_itself
+from alumni_assets.stages.auto_approval import may_approve_itself
 from alumni_assets.survey_rules import ApprovalRules, default_rules
 
 from .answers import answer, answers, csv_bytes
