@@ -1,6 +1,7 @@
 """Assembles everything: assets, jobs, sensors, resources. What they do is in their own modules."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -36,7 +37,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             *tables.ANSWER_ASSETS,
             tables.published_survey,
             *([athena.athena_views] if settings.athena else []),
-            dashboard.alumni_dashboard_asset(settings.dashboard_url),
+            dashboard.alumni_dashboard_asset(settings.dashboard_url, timedelta(days=rules.dashboard.stale_after_days)),
             *report.report_assets(settings.report),
         ],
         jobs=[

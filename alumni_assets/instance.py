@@ -31,6 +31,8 @@ run_monitoring:
   start_timeout_seconds: 60
   poll_interval_seconds: 20
   free_slots_after_run_end_seconds: 60
+freshness:
+  enabled: true
 telemetry:
   enabled: false
 nux:

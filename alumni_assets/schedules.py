@@ -1,6 +1,6 @@
 """The schedules: what is done by the clock. What is done when something new is there is in `sensors.py`."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from dagster import (
     DagsterInvalidDefinitionError,
@@ -20,6 +20,16 @@ from alumni_assets.settings import SettingsError
 from alumni_assets.sheet.configuration import EVERY_QUARTER_HOUR
 from alumni_assets.sheet.links import SheetSettings
 from alumni_assets.survey_rules import SurveyRules, SurveyRulesError
+
+
+def late_after(cron: str) -> timedelta:
+    """How long nothing may come of a schedule before it counts as late: four times its interval, at least a day.
+
+    A computer that is off at night, and an outage that mends itself, are no news.
+    """
+    from dagster._utils.schedules import get_smallest_cron_interval  # of Dagster's own freshness policies
+
+    return max(timedelta(days=1), 4 * get_smallest_cron_interval(cron))
 
 
 def export_sheet_schedule(sheet: SheetSettings | None, time_zone: str) -> ScheduleDefinition:

@@ -1,8 +1,17 @@
 """alumni_dashboard: the page in published/, made from the published tables. What it shows is in `dashboard/`."""
 
 import time
+from datetime import timedelta
 
-from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    FreshnessPolicy,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
 
 from alumni_assets import automation, presentation
 from alumni_assets.assets import common
@@ -11,8 +20,11 @@ from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 
 
-def alumni_dashboard_asset(address: str) -> AssetsDefinition:
-    """The asset; `address` is where `alumni dashboard` serves the page, for the link in the UI."""
+def alumni_dashboard_asset(address: str, stale_after: timedelta) -> AssetsDefinition:
+    """The asset; `address` is where `alumni dashboard` serves the page, for the link in the UI.
+
+    Dagster calls it stale when the page itself does: when it was not made for so long.
+    """
 
     @asset(
         deps=[AssetKey("published_survey")],
@@ -23,6 +35,7 @@ def alumni_dashboard_asset(address: str) -> AssetsDefinition:
         code_version=common.CODE_VERSION,
         pool=common.WAREHOUSE,
         automation_condition=automation.FOLLOWS_TABLES,
+        freshness_policy=FreshnessPolicy.time_window(fail_window=stale_after),
     )
     def alumni_dashboard(
         context: AssetExecutionContext, lake: LakeResource, survey: SurveyResource

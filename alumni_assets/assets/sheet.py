@@ -16,6 +16,7 @@ from dagster import (
     AssetsDefinition,
     Config,
     Failure,
+    FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
     asset,
@@ -27,6 +28,7 @@ from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.schedules import late_after
 from alumni_assets.sheet.errors import SheetError
 from alumni_assets.sheet.exporting import Exported, Exporter
 from alumni_assets.sheet.links import CsvLink, SheetSettings
@@ -56,6 +58,7 @@ def sheet_answers_asset(sheet: SheetSettings | None) -> AssetsDefinition:
         tags=common.TAGS,
         kinds={"googlesheets"},
         code_version=common.CODE_VERSION,
+        freshness_policy=FreshnessPolicy.time_window(fail_window=late_after(sheet.cron)) if sheet else None,
         check_specs=[
             AssetCheckSpec(
                 SHEET_READABLE,

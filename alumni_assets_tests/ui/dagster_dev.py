@@ -46,6 +46,11 @@ query ($asset: AssetKeyInput!) {
   assetNodeOrError(assetKey: $asset) { ... on AssetNode { partitionKeys staleStatus } }
 }
 """
+_FRESHNESS = """
+query ($asset: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $asset) { ... on AssetNode { freshnessStatusInfo { freshnessStatus } } }
+}
+"""
 _RUNS = """
 query ($filter: RunsFilter) {
   runsOrError(filter: $filter, limit: 100) { ... on Runs { results { runId status jobName creationTime } } }
@@ -154,6 +159,11 @@ class DagsterDev:
     def is_current(self, asset: str) -> bool:
         """Whether Dagster finds nothing above the asset that is newer than it."""
         return self._ask(_NODE, {"asset": {"path": [asset]}})["assetNodeOrError"]["staleStatus"] == "FRESH"
+
+    def is_fresh(self, asset: str) -> bool:
+        """Whether Dagster finds that the asset was made recently enough."""
+        found = self._ask(_FRESHNESS, {"asset": {"path": [asset]}})["assetNodeOrError"]["freshnessStatusInfo"]
+        return found["freshnessStatus"] == "HEALTHY"
 
     def runs(self, **wanted: Any) -> list[dict[str, Any]]:
         """Runs that Dagster's `RunsFilter` lets through, the newest first."""

@@ -75,6 +75,7 @@ def test_uploads_approved_in_one_action_count_in_everything_below_and_one_that_i
     assert [len(dagster.alumni_of(uploads[name])) for name in _GOOD] == [20] * len(_GOOD)
     assert not dagster.alumni_of(refused)
     assert sum(dagster.published("degree_performance")["alumni"].to_pylist()) == dagster.published("alumni").num_rows
+    until(lambda: dagster.is_fresh("alumni_dashboard"), "the page counts as fresh")
     for upload in approved:
         recorded = dagster.newest_texts("transformed_survey", upload)
         assert (recorded["approved_by"], recorded["note"]) == ("Liza Tan", "looked at every row")
