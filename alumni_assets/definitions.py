@@ -26,9 +26,10 @@ from alumni_assets.survey_rules import load_rules
 def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     """The definitions for these settings; `resources` replace those of the same name."""
     rules = load_rules(settings.rules)
+    export_sheet = schedules.export_sheet_schedule(settings.sheet, rules.time_zone)
     return dg.Definitions(
         assets=[
-            sheet.sheet_answers_asset(settings.sheet),
+            sheet.sheet_answers_asset(settings.sheet, schedules.late_after(export_sheet) if settings.sheet else None),
             intake.take_in,
             transformation.transformed_survey_asset(settings.approver),
             archive.archive,
@@ -50,7 +51,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             jobs.PREPARE_AND_SEND_REPORT,
         ],
         schedules=[
-            schedules.export_sheet_schedule(settings.sheet, rules.time_zone),
+            export_sheet,
             schedules.weekly_report_schedule(rules),
         ],
         sensors=[
@@ -62,7 +63,15 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             *report_deliveries_sensor(settings.report),
             *([sensors.failed_runs_sensor(settings.sensor_interval)] if settings.logs == "json" else []),
         ],
-        resources={
+        resources=_resources(settings) | resources,
+        executor=EXECUTOR,
+    )
+
+
+def _resources(settings: Settings) -> dict[str, Any]:
+    """The resources by the names under which assets and sensors ask for them."""
+    return (
+        {
             "lake": LakeResource(location=settings.lake, archive_class=settings.archive_class, roles=settings.roles),
             "survey": SurveyResource(
                 rules=str(settings.rules), home=str(settings.home), memory_limit=settings.warehouse_memory
@@ -87,8 +96,6 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             else {}
         )
         | ({"queue": UploadQueueResource(url=settings.queue.url, roles=settings.roles)} if settings.queue else {})
-        | resources,
-        executor=EXECUTOR,
     )
 
 

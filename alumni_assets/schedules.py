@@ -22,16 +22,6 @@ from alumni_assets.sheet.links import SheetSettings
 from alumni_assets.survey_rules import SurveyRules, SurveyRulesError
 
 
-def late_after(cron: str) -> timedelta:
-    """How long nothing may come of a schedule before it counts as late: four times its interval, at least a day.
-
-    A computer that is off at night, and an outage that mends itself, are no news.
-    """
-    from dagster._utils.schedules import get_smallest_cron_interval  # of Dagster's own freshness policies
-
-    return max(timedelta(days=1), 4 * get_smallest_cron_interval(cron))
-
-
 def export_sheet_schedule(sheet: SheetSettings | None, time_zone: str) -> ScheduleDefinition:
     """Exports the sheet's new answers; off, and of no effect, while no sheet is configured.
 
@@ -56,6 +46,17 @@ def export_sheet_schedule(sheet: SheetSettings | None, time_zone: str) -> Schedu
             f"ALUMNI_SHEET_CRON is {sheet.cron if sheet else ''!r}; it takes five fields such as */15 * * * *, in "
             f"{time_zone}."
         ) from error
+
+
+def late_after(schedule: ScheduleDefinition) -> timedelta:
+    """How long nothing may come of a schedule before it counts as late: four times its interval, at least a day.
+
+    A computer that is off at night, and an outage that mends itself, are no news.
+    """
+    from dagster._utils.schedules import get_smallest_cron_interval  # not promised; of Dagster's own freshness policies
+
+    assert isinstance(schedule.cron_schedule, str)
+    return max(timedelta(days=1), 4 * get_smallest_cron_interval(schedule.cron_schedule))
 
 
 def weekly_report_schedule(rules: SurveyRules) -> ScheduleDefinition:

@@ -40,7 +40,7 @@ from alumni_assets.resources.queue import Message, UploadQueueResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import QueueSettings
-from alumni_assets.stages.auto_approval import AUTO_APPROVER, may_approve_itself
+from alumni_assets.stages import approval
 from alumni_assets.survey.standing import Facts
 from alumni_assets.survey_rules import SurveyRules
 from alumni_assets.upload_events import NoUploadEventError, created_keys
@@ -178,12 +178,12 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
         if _unfinished(context.instance, jobs.APPROVE.name):
             return SkipReason("An approval is under way.")
         facts = survey.register_of(lake.lake(Component.TRANSFORM)).facts()
-        uploads = may_approve_itself(facts, rules)
+        uploads = approval.may_approve_itself(facts, rules.approval)
         if not uploads:
             return SkipReason("Nothing waits that may approve itself.")
         limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"
         taken = uploads[:MOST_UPLOADS]
-        config = jobs.approve_config(taken, AUTO_APPROVER, limit)
+        config = jobs.approve_config(taken, approval.AUTO_APPROVER, limit)
         return RunRequest(_hourly_key(facts, taken), run_config=config, tags=jobs.approve_tags(taken))
 
     return [auto_approval]

@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 
 from alumni_assets.definitions import build_defs
-from alumni_assets.schedules import late_after
+from alumni_assets.schedules import export_sheet_schedule, late_after
 from alumni_assets.settings import load_settings
+from alumni_assets.sheet.links import CsvLink, SheetSettings
 from alumni_assets.survey_rules import DEFAULT_RULES
 
 
@@ -36,4 +37,5 @@ def test_the_exporter_is_late_where_a_sheet_is_configured(tmp_path: Path) -> Non
     ("cron", "hours"), [("*/15 * * * *", 24), ("0 * * * *", 24), ("0 8 * * *", 96), ("0 8 * * 1", 24 * 28)]
 )
 def test_an_exporter_is_late_after_four_intervals_and_a_day_at_least(cron: str, hours: int) -> None:
-    assert late_after(cron) == timedelta(hours=hours)
+    sheet = SheetSettings("answers", CsvLink("https://sheet.test/"), cron)
+    assert late_after(export_sheet_schedule(sheet, "Asia/Manila")) == timedelta(hours=hours)

@@ -6,6 +6,7 @@ graph: an upload may come from anywhere, and every look at the sheet would make 
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
-from alumni_assets.schedules import late_after
 from alumni_assets.sheet.errors import SheetError
 from alumni_assets.sheet.exporting import Exported, Exporter
 from alumni_assets.sheet.links import CsvLink, SheetSettings
@@ -48,8 +48,11 @@ class ExportConfig(Config):
     )
 
 
-def sheet_answers_asset(sheet: SheetSettings | None) -> AssetsDefinition:
-    """The asset for this sheet. Without one it is there, and says how to configure it when it is materialized."""
+def sheet_answers_asset(sheet: SheetSettings | None, late_after: timedelta | None) -> AssetsDefinition:
+    """The asset for this sheet. Without one it is there, and says how to configure it when it is materialized.
+
+    Dagster calls it overdue when no export came to its end for as long as `late_after`.
+    """
 
     @asset(
         name=NAME,
@@ -58,7 +61,7 @@ def sheet_answers_asset(sheet: SheetSettings | None) -> AssetsDefinition:
         tags=common.TAGS,
         kinds={"googlesheets"},
         code_version=common.CODE_VERSION,
-        freshness_policy=FreshnessPolicy.time_window(fail_window=late_after(sheet.cron)) if sheet else None,
+        freshness_policy=FreshnessPolicy.time_window(fail_window=late_after) if late_after else None,
         check_specs=[
             AssetCheckSpec(
                 SHEET_READABLE,

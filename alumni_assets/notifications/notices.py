@@ -25,7 +25,7 @@ from alumni_assets.notifications.messages import (
     WaitingUpload,
     Words,
 )
-from alumni_assets.stages.auto_approval import may_approve_itself
+from alumni_assets.stages.approval import may_approve_itself
 from alumni_assets.survey.quarantine import Quarantine
 from alumni_assets.survey.standing import Facts, Ingested, Status, standings
 from alumni_assets.survey_rules import SurveyRules
@@ -138,7 +138,7 @@ class _News:
 
     def waiting(self) -> Notice | None:
         """Valid rows that newly wait for a person, once there are enough of them."""
-        by_themselves = set(may_approve_itself(self._facts, self._rules))
+        by_themselves = set(may_approve_itself(self._facts, self._rules.approval))
         waiting = {
             upload: WaitingUpload(
                 upload, ingested.valid, ingested.invalid or 0, self._quarantine.blocking_checks(upload)

@@ -1,7 +1,7 @@
 """Approval: whether an upload may be transformed, and the record of who decided it.
 
-The main transformation is supervised. Approvals and withdrawals are decided here; the auto-approve policy is in
-`auto_approval.py`, the transformation itself in `transformation.py`.
+The main transformation is supervised. Approvals, withdrawals and the auto-approve policy are decided
+here; the transformation itself is in `transformation.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,9 @@ from alumni_assets.survey.standing import (
     standings,
     standings_of,
 )
+from alumni_assets.survey_rules import ApprovalRules
+
+AUTO_APPROVER = "auto-approve policy"
 
 
 class ApprovalRefusedError(Exception):
@@ -134,6 +137,18 @@ def approved_but_not_made(facts: Facts, made: set[str]) -> list[str]:
         for upload, standing in stands.items()
         if standing.approval is not None
         and (standing.status is Status.APPROVED or (standing.counts and _key(upload) not in made))
+    ]
+
+
+def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
+    """The waiting uploads that the auto-approve policy lets through; none when it is off."""
+    if not rules.auto:
+        return []
+    quarantine = Quarantine(facts, standings(facts))
+    return [
+        upload
+        for upload in waiting(facts)
+        if not quarantine.blocking_checks(upload) and quarantine.open_share(upload) <= rules.max_invalid_share
     ]
 
 
