@@ -4,8 +4,9 @@ Each function looks at what is stored, not at what is remembered, and gives an o
 `assets/` report the outcomes; `reporting.py` knows how.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetCheckSeverity, MetadataValue, TableRecord
@@ -16,7 +17,7 @@ from alumni_assets.queries import DEDUPLICATION, query
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.archive import UNVERIFIABLE, ArchivedFile, damaged_copies
 from alumni_assets.survey.detection import FileFormat
-from alumni_assets.survey.drift import Shift
+from alumni_assets.survey.drift import Comparison
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import SetAside
 from alumni_assets.survey.standing import Ingested
@@ -55,6 +56,11 @@ class Outcome:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     severity: AssetCheckSeverity = AssetCheckSeverity.ERROR
 
+    @property
+    def blocks(self) -> bool:
+        """Whether it keeps an upload from being approved: a failure that is more than a warning."""
+        return not self.passed and self.severity is AssetCheckSeverity.ERROR
+
 
 def readable(found: FileFormat | UnreadableUploadError) -> Outcome:
     """Whether the file can be read and its header names every required column, each once."""
@@ -84,18 +90,19 @@ def rows_accounted_for(lake: Lake, upload: str, result: "Validated") -> Outcome:
     return Outcome(False, f"{sentence} does not add up. Materialize validated_survey again.", numbers)
 
 
-def valid_schema_holds(lake: Lake, upload: str) -> Outcome:
-    """Whether the stored valid rows have the contract's types, with every required cell filled."""
+def valid_schema_holds(stored: Path) -> Outcome:
+    """Whether the valid rows, as they are stored, have the contract's types, with every required cell filled."""
     from alumni_assets.survey.schemas import valid_schema
 
-    return _schema_holds(lake, layout.valid_key(upload), valid_schema())
+    return _schema_holds(stored, valid_schema())
 
 
 def transformed_schema_holds(lake: Lake, upload: str, contract: Contract) -> Outcome:
     """Whether the stored transformed rows have the contract's types, vocabularies and spellings."""
     from alumni_assets.survey.schemas import transformed_schema
 
-    return _schema_holds(lake, layout.transformed_key(upload), transformed_schema(contract))
+    with lake.local_copy(layout.transformed_key(upload)) as stored:
+        return _schema_holds(stored, transformed_schema(contract))
 
 
 def no_open_rows(
@@ -144,13 +151,15 @@ def no_open_rows(
     )
 
 
-def no_drift(shifts: Sequence[Shift], earlier: int) -> Outcome:
-    """Whether an upload is like so many `earlier` ones; a warning in what it is not."""
+def no_drift(compared: Comparison, least_rows: int, is_correction: bool) -> Outcome:
+    """Whether an upload is like the earlier ones; a warning in what it is not."""
+    shifts, earlier = compared.shifts, compared.earlier
+    if is_correction:
+        return _no_drift("A correction is compared with no other upload.")
+    if not earlier:
+        return _no_drift(f"The upload is not compared with others: that takes {least_rows:,} rows here and before.")
     if not shifts:
-        compared = (
-            f"like the {earlier:,} approved before it" if earlier else "not compared: none was approved before it"
-        )
-        return Outcome(True, f"The upload is {compared}.", severity=AssetCheckSeverity.WARN)
+        return _no_drift(f"The upload is like the {earlier:,} approved before it.")
     words = "; ".join(f"{shift.measure}: {presentation.shown(shift.here)}, before {shift.before}" for shift in shifts)
     records = [
         TableRecord({"measure": shift.measure, "here": presentation.shown(shift.here), "before": shift.before})
@@ -163,6 +172,22 @@ def no_drift(shifts: Sequence[Shift], earlier: int) -> Outcome:
         {"shifts": MetadataValue.table(records), "compared_with": earlier},
         AssetCheckSeverity.WARN,
     )
+
+
+def drift_when_judged(ingested: Ingested) -> Outcome:
+    """What is known of it later: in what an upload was unlike the earlier ones, not how much."""
+    if not ingested.drifted:
+        return _no_drift("As it was when the upload was judged.")
+    words = ", ".join(ingested.drifted)
+    return Outcome(
+        False,
+        f"As it was when the upload was judged: unlike those before it. {words}.",
+        severity=AssetCheckSeverity.WARN,
+    )
+
+
+def _no_drift(sentence: str) -> Outcome:
+    return Outcome(True, sentence, severity=AssetCheckSeverity.WARN)
 
 
 def _none_came_back_wrong(
@@ -377,19 +402,18 @@ def _stored_rows(lake: Lake, key: str) -> int:
         return pq.ParquetFile(stream).metadata.num_rows
 
 
-def _schema_holds(lake: Lake, key: str, schema: "DataFrameSchema") -> Outcome:
+def _schema_holds(stored: Path, schema: "DataFrameSchema") -> Outcome:
     from alumni_assets.stages.streaming import ordered_map, stored_batches
 
     def found_wrong(batch: "pa.RecordBatch") -> list[str]:
         return _violations(batch, schema)
 
-    with lake.local_copy(key) as path:
-        wrong: dict[str, int] = {}
-        rows = 0
-        for batch, violations in ordered_map(lambda b: (b, found_wrong(b)), stored_batches(path)):
-            rows += batch.num_rows
-            for violation in violations:
-                wrong[violation] = wrong.get(violation, 0) + 1
+    wrong: dict[str, int] = {}
+    rows = 0
+    for batch, violations in ordered_map(lambda b: (b, found_wrong(b)), stored_batches(stored)):
+        rows += batch.num_rows
+        for violation in violations:
+            wrong[violation] = wrong.get(violation, 0) + 1
     if not wrong:
         return Outcome(True, f"All {rows:,} stored rows keep to the contract.", {"rows": rows})
     names = ", ".join(sorted(wrong))

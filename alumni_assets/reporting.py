@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckEvaluation,
@@ -41,6 +41,9 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    from alumni_assets.checks import Outcome
 
 UPLOADS = DynamicPartitionsDefinition(name="uploads")
 
@@ -80,32 +83,31 @@ def report_materialization(
     )
 
 
-def report_check(
-    context: AssetExecutionContext,
-    check: AssetCheckKey,
-    upload: str,
-    passed: bool,
-    description: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    severity: AssetCheckSeverity = AssetCheckSeverity.ERROR,
-) -> AssetCheckEvaluation:
-    """The event that says how `check` ended for `upload`, to be yielded by the op.
+def report_checks(
+    context: AssetExecutionContext, upload: str, outcomes: "Mapping[AssetCheckKey, Outcome]"
+) -> Iterator[AssetCheckEvaluation]:
+    """The events that say how checks ended for `upload`, to be yielded by the op.
 
-    Yield it after the upload's materialization of the checked asset: the result counts for the newest one that is
-    recorded by then. A failed result never fails the run, even where the check is blocking: one bad upload must not
+    Yield them after the upload's materializations of the checked assets: the results count for the newest ones that
+    are recorded by then. A failed result never fails the run, even where the check is blocking: one bad upload must not
     hold up the others, so the ops downstream leave it out by themselves.
     """
-    return AssetCheckEvaluation(
-        asset_key=check.asset_key,
-        check_name=check.name,
-        partition=upload,
-        passed=passed,
-        description=description,
-        metadata=metadata,
-        severity=severity,
-        target_materialization_data=_newest_materialization(context.instance, check.asset_key, upload),
-        blocking=False,
-    )
+    newest = {
+        asset: _newest_materialization(context.instance, asset, upload)
+        for asset in dict.fromkeys(check.asset_key for check in outcomes)
+    }
+    for check, outcome in outcomes.items():
+        yield AssetCheckEvaluation(
+            asset_key=check.asset_key,
+            check_name=check.name,
+            partition=upload,
+            passed=outcome.passed,
+            description=outcome.description,
+            metadata=outcome.metadata,
+            severity=outcome.severity,
+            target_materialization_data=newest[check.asset_key],
+            blocking=False,
+        )
 
 
 @contextmanager

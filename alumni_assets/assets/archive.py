@@ -67,6 +67,6 @@ def archive(
             },
             data_version=transformed.content,
         )
-        yield reporting.report_check(context, _VERIFIED, upload, outcome.passed, outcome.description, outcome.metadata)
+        yield from reporting.report_checks(context, upload, {_VERIFIED: outcome})
 
     yield from common.one_by_one(context, common.uploads_of_run(context, config.uploads), archived, "archived")

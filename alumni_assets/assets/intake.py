@@ -5,6 +5,7 @@ itself, so that one that breaks neither fails nor holds up the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -33,7 +34,7 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.stages.engine import Engine
 from alumni_assets.survey.detection import FileFormat
-from alumni_assets.survey.drift import earlier_uploads, shifts_of
+from alumni_assets.survey.drift import Batch, Comparison, Profile, compared
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import corrections_by_upload
 from alumni_assets.survey.standing import (
@@ -246,7 +247,7 @@ class _Step:
         yield self._raw(seen, {"status": ingested.outcome, "rows": ingested.rows or 0})
         if ingested.outcome == Status.REJECTED:
             unreadable = UnreadableUploadError(ingested.code, ingested.reason)
-            yield self._check(_READABLE, seen, checks.readable(unreadable))
+            yield from self._checks(seen, {_READABLE: checks.readable(unreadable)})
         if ingested.outcome != Status.VALIDATED:
             return
         self._restore_correction_files(seen, ingested)
@@ -262,11 +263,12 @@ class _Step:
         )
         set_aside = self._set_aside(seen.upload)
         yield set_aside.materialization()
-        for check in (_READABLE, _ACCOUNTED, _SCHEMA):
-            passed = check.name not in ingested.failed_checks
-            yield self._check(check, seen, checks.Outcome(passed, "As it was when the upload was judged."))
-        yield self._drift(seen)
-        yield set_aside.check(self.context)
+        as_judged = {
+            check: checks.Outcome(check.name not in ingested.failed_checks, "As it was when the upload was judged.")
+            for check in (_READABLE, _ACCOUNTED, _SCHEMA)
+        }
+        yield from self._checks(seen, {**as_judged, _DRIFT: checks.drift_when_judged(ingested)})
+        yield from set_aside.check(self.context)
         yield from self._corrected(seen.upload, ingested.corrects)
 
     def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
@@ -326,9 +328,11 @@ class _Step:
             return
         original = self._set_aside(upload)
         yield original.materialization()
-        yield original.check(self.context)
+        yield from original.check(self.context)
         others = corrections_to_report(self.register.facts(intake.RECENT_SECONDS), upload)
-        yield from (self._set_aside(other).check(self.context) for other in others if other != correction)
+        for other in others:
+            if other != correction:
+                yield from self._set_aside(other).check(self.context)
 
     def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
         """What to enter for an upload that only repeats another. A rerun finds what was found when it arrived."""
@@ -357,17 +361,22 @@ class _Step:
             extra=marked(Event.UPLOAD_REJECTED, upload=presentation.shown(seen.upload), code=unreadable.code),
         )
         yield self._raw(seen, {"status": "rejected", "reason": unreadable.message})
-        yield self._check(_READABLE, seen, checks.readable(unreadable))
+        yield from self._checks(seen, {_READABLE: checks.readable(unreadable)})
 
     def _validated(self, seen: Seen, file_format: FileFormat, result: "Validated", earlier: Ingested | None) -> Events:
         if result.invalid or (earlier is not None and earlier.invalid):
             intake.write_correction_files(self.lake, seen.upload, file_format, self.contract, result.invalid)
+        schema, profile = self._stored(seen, result)
+        compared = self._compared(seen, result, profile)
         outcomes = {
             _READABLE: checks.readable(file_format),
             _ACCOUNTED: checks.rows_accounted_for(self.lake, seen.upload, result),
-            _SCHEMA: checks.valid_schema_holds(self.lake, seen.upload),
+            _SCHEMA: schema,
+            _DRIFT: checks.no_drift(compared, self.contract.rules.drift.least_rows, bool(result.corrects)),
         }
-        self.register.enter_ingested(self._entry(seen, file_format, result, outcomes, earlier))
+        entry = self._entry(seen, file_format, result, outcomes, earlier)
+        drifted = tuple(shift.measure for shift in compared.shifts)
+        self.register.enter_ingested(replace(entry, profile=profile, drifted=drifted))
         yield self._raw(
             seen,
             dict(intake.preview_of_format(file_format))
@@ -386,10 +395,8 @@ class _Step:
         )
         set_aside = self._set_aside(seen.upload, result)
         yield set_aside.materialization()
-        for check, outcome in outcomes.items():
-            yield self._check(check, seen, outcome)
-        yield self._drift(seen)
-        yield set_aside.check(self.context)
+        yield from self._checks(seen, outcomes)
+        yield from set_aside.check(self.context)
 
     def _entry(
         self,
@@ -400,12 +407,10 @@ class _Step:
         earlier: Ingested | None,
     ) -> Ingested:
         """The register's entry of an upload that was judged; `earlier` is the one that it replaces."""
-        from alumni_assets.stages.profile import profile_of  # imports Arrow
-
         now, limit = intake.utc_now(), self.contract.rules.checks.max_invalid_share
         is_same = earlier is not None and earlier.content == result.content
         is_too_much = not result.corrects and result.invalid > limit * result.rows
-        failed = tuple(check.name for check, outcome in outcomes.items() if not outcome.passed)
+        failed = tuple(check.name for check, outcome in outcomes.items() if outcome.blocks)
         return Ingested(
             seen.upload,
             Status.VALIDATED,
@@ -427,13 +432,20 @@ class _Step:
             wrong=result.wrong,
             strays=result.strays,
             fingerprint=result.fingerprint,
-            profile={} if result.corrects else profile_of(self.lake, seen.upload, result.valid, self.contract),
         )
 
-    def _drift(self, seen: Seen) -> Any:
-        facts, rules = self.register.facts(intake.RECENT_SECONDS), self.contract.rules.drift
-        shifts, earlier = shifts_of(facts, seen.upload, rules), earlier_uploads(facts, seen.upload, rules)
-        return self._check(_DRIFT, seen, checks.no_drift(shifts, len(earlier)))
+    def _stored(self, seen: Seen, result: "Validated") -> tuple[checks.Outcome, Profile]:
+        """Whether the stored valid rows keep to the contract, and what is counted of them; of a correction nothing."""
+        from alumni_assets.stages.profile import profile_of  # imports Arrow
+
+        with self.lake.local_copy(layout.valid_key(seen.upload)) as stored:
+            profile = {} if result.corrects else profile_of(stored, result.valid, self.contract)
+            return checks.valid_schema_holds(stored), profile
+
+    def _compared(self, seen: Seen, result: "Validated", profile: Profile) -> Comparison:
+        batch = Batch(result.rows, result.invalid, profile)
+        facts = self.register.facts(intake.RECENT_SECONDS)
+        return compared(facts, seen.upload, batch, self.contract.rules.drift)
 
     def _set_aside(self, upload: str, judged: "Validated | None" = None) -> SetAsideState:
         facts = self.register.facts(intake.RECENT_SECONDS)
@@ -445,16 +457,8 @@ class _Step:
             RAW, seen.upload, {**presentation.origin(seen), "path": path, **more}, data_version=seen.sha256
         )
 
-    def _check(self, key: AssetCheckKey, seen: Seen, outcome: checks.Outcome) -> Any:
-        return reporting.report_check(
-            self.context,
-            key,
-            seen.upload,
-            outcome.passed,
-            outcome.description,
-            outcome.metadata,
-            outcome.severity,
-        )
+    def _checks(self, seen: Seen, outcomes: Mapping[AssetCheckKey, checks.Outcome]) -> Events:
+        return reporting.report_checks(self.context, seen.upload, outcomes)
 
 
 def _only_filled(**metadata: MetadataValue | None) -> dict[str, MetadataValue]:

@@ -3,10 +3,11 @@
 What has become of them is in `survey/quarantine.py`, the words are in `checks.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetCheckKey, AssetExecutionContext, AssetKey, MetadataValue
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetExecutionContext, AssetKey, MetadataValue
 
 from alumni_assets import checks, layout, presentation, reporting
 from alumni_assets.resources.lake_interface import Lake
@@ -54,18 +55,10 @@ class SetAsideState:
             data_version=self.ingested.invalid_content,
         )
 
-    def check(self, context: AssetExecutionContext) -> Any:
+    def check(self, context: AssetExecutionContext) -> Iterator[AssetCheckEvaluation]:
         """The event that says how `no_open_rows` ended; yield it after the materialization, where there is one."""
         outcome = checks.no_open_rows(self.ingested, self.found, self.still_wrong, self.rows, self.files)
-        return reporting.report_check(
-            context,
-            OPEN_ROWS_CHECK,
-            self.ingested.upload,
-            outcome.passed,
-            outcome.description,
-            outcome.metadata,
-            outcome.severity,
-        )
+        return reporting.report_checks(context, self.ingested.upload, {OPEN_ROWS_CHECK: outcome})
 
 
 def set_aside_state(

@@ -321,7 +321,7 @@ def published_survey(
     publication = publish(warehouse, objects, datetime.now(UTC))
     for upload in to_tell:
         for concerned in (upload, *corrections_to_report(facts, upload)):
-            yield set_aside_state(objects, facts, concerned, survey.memory_limit).check(context)
+            yield from set_aside_state(objects, facts, concerned, survey.memory_limit).check(context)
     report_waiting(context.instance, register)
     if to_tell:  # only now: what a killed run has not reported, the next one does
         with warehouse.writing() as connection:

@@ -168,10 +168,7 @@ class _Step:
         yield reporting.report_materialization(
             TRANSFORMED, upload, _metadata(self.lake, decision, result), data_version=result.content
         )
-        for check, outcome in outcomes.items():
-            yield reporting.report_check(
-                self.context, check, upload, outcome.passed, outcome.description, outcome.metadata
-            )
+        yield from reporting.report_checks(self.context, upload, outcomes)
 
     def _transformed(self, decision: Decision) -> "TransformedUpload":
         progress = common.progress_log(self.context, decision.upload)

@@ -148,7 +148,9 @@ def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
     return [
         upload
         for upload in waiting(facts)
-        if not quarantine.blocking_checks(upload) and quarantine.open_share(upload) <= rules.max_invalid_share
+        if not quarantine.blocking_checks(upload)
+        and not facts.ingested[upload].drifted
+        and quarantine.open_share(upload) <= rules.max_invalid_share
     ]
 
 

@@ -10,9 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alumni_assets import layout
 from alumni_assets.contract import VOCABULARY_COLUMNS, Contract
-from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.streaming import stored_batches
 from alumni_assets.survey import cells
 from alumni_assets.survey.drift import (
@@ -33,31 +31,29 @@ _IDS_HELD = 500_000
 _SPREAD = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio: multiplied by it, numbers that are near come far apart
 
 
-def profile_of(lake: Lake, upload: str, valid: int, contract: Contract) -> Profile:
-    """What is counted of an upload's `valid` rows: how often each vocabulary's words occur, and each rating.
+def profile_of(stored: Path, valid: int, contract: Contract) -> Profile:
+    """What is counted of an upload's `valid` rows as stored: how often each vocabulary's words occur, and each rating.
 
     E-mail domains are those of the first 100,000 rows, and of them the most frequent by name. Ids are compared with
     each other where there are up to 500,000 rows; of more, a part of all ids is looked at, with all their rows.
     """
     counted: dict[str, Counter[str]] = {column: Counter() for column in MIXES}
     parts = [np.empty(0, np.int64)]
-    with lake.local_copy(layout.valid_key(upload)) as path:
-        for batch in stored_batches(path, [*MIXES, REPEATED_IDS], encoded=VOCABULARY_COLUMNS):
-            for column, counts in counted.items():
-                counts.update(_in_one_spelling(pc.value_counts(batch[column]), column, contract))
-            parts.append(_part_of(batch[REPEATED_IDS].to_numpy(), -(-valid // _IDS_HELD)))
-        domains = _domains_in(path)
+    for batch in stored_batches(stored, [*MIXES, REPEATED_IDS], encoded=VOCABULARY_COLUMNS):
+        for column, counts in counted.items():
+            counts.update(_in_one_spelling(pc.value_counts(batch[column]), column, contract))
+        parts.append(_part_of(batch[REPEATED_IDS].to_numpy(), -(-valid // _IDS_HELD)))
     ids = np.sort(np.concatenate(parts))
     return {
         **{column: dict(counts) for column, counts in counted.items()},
-        EMAIL_DOMAIN: _frequent(domains),
+        EMAIL_DOMAIN: _frequent(_domains_in(stored)),
         REPEATED_IDS: {LOOKED_AT: len(ids), REPEATED: int((ids[1:] == ids[:-1]).sum())},
     }
 
 
-def _domains_in(path: Path) -> Counter[str]:
+def _domains_in(stored: Path) -> Counter[str]:
     domains: Counter[str] = Counter()
-    for batch in stored_batches(path, [_EMAIL]):
+    for batch in stored_batches(stored, [_EMAIL]):
         domains.update(_as_text(pc.value_counts(_domains(batch[_EMAIL][: _EMAILS_LOOKED_AT - domains.total()]))))
         if domains.total() >= _EMAILS_LOOKED_AT:
             break

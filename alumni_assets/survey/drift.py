@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log
 from statistics import median
 
-from alumni_assets.survey.standing import Facts
+from alumni_assets.survey.standing import Facts, Ingested, standings_of
 from alumni_assets.survey_rules import DriftRules
 
 EMAIL_DOMAIN = "email_domain"
@@ -62,22 +62,33 @@ class Shift:
     before: str
 
 
-def shifts_of(facts: Facts, upload: str, rules: DriftRules) -> tuple[Shift, ...]:
-    """In what an upload that was judged is unlike those before it that were approved; nothing for a correction."""
-    return shifts(_batch(facts, upload), [_batch(facts, some) for some in earlier_uploads(facts, upload, rules)], rules)
+@dataclass(frozen=True)
+class Comparison:
+    """How many earlier uploads one was compared with, 0 where there was too little; in what it is unlike them."""
+
+    earlier: int = 0
+    shifts: tuple[Shift, ...] = ()
+
+
+def compared(facts: Facts, upload: str, batch: Batch, rules: DriftRules) -> Comparison:
+    """An upload beside those before it that count; none where nothing was counted of it, as of a correction."""
+    if not batch.profile or batch.rows < rules.least_rows:
+        return Comparison()
+    earlier = [_batch(facts.ingested[some]) for some in earlier_uploads(facts, upload, rules)]
+    if sum(some.rows for some in earlier) < rules.least_rows:
+        return Comparison()
+    return Comparison(len(earlier), shifts(batch, earlier, rules))
 
 
 def shifts(batch: Batch, earlier: Sequence[Batch], rules: DriftRules) -> tuple[Shift, ...]:
     """In what a batch is unlike earlier ones: by more than chance, and by so much that it matters.
 
     A change of shares counts where it is at least `share_change`, one of a mix where its population stability index is
-    at least `psi`, and twice what any of the earlier batches had against the others of them; both must be significant
-    at 1 % by Pearson's chi-squared test (Fisher's where counts are small),
-    with Bonferroni's correction over all of them. Sources: Siddiqi (2006), "Credit Risk Scorecards", of the index; Dunn
-    (1961), "Multiple comparisons among means".
+    at least `psi`, and where it is twice what any of the earlier batches had against the others of them. Both must be
+    significant at 1 % by Pearson's chi-squared test (Fisher's where counts are small), with Bonferroni's correction
+    over all of them. Sources: Siddiqi (2006), "Credit Risk Scorecards", of the index; Dunn (1961), "Multiple
+    comparisons among means".
     """
-    if not batch.profile or min(batch.rows, sum(some.rows for some in earlier)) < rules.least_rows:
-        return ()
     found = [
         _rows(batch, earlier, rules),
         _compared(INVALID_SHARE, [_invalid(some) for some in (batch, *earlier)], _difference, rules.share_change),
@@ -113,29 +124,20 @@ def chi_squared(counted: Iterable[Sequence[int]]) -> tuple[float, float] | None:
 
 
 def earlier_uploads(facts: Facts, upload: str, rules: DriftRules) -> list[str]:
-    """What an upload is compared with: the last ones before it whose rows were approved, and not taken out again.
+    """What an upload is compared with: the last ones before it that count, corrections aside, the newest first.
 
-    None for a correction, and where nothing was counted of them.
+    It looks for them among twice as many: each look at where uploads stand costs.
     """
-    if facts.corrects(upload):
-        return []
     since = facts.seen[upload].received_at
-    approved = (
-        seen
-        for seen in (facts.seen[some] for some in facts.transformed if some in facts.seen)
-        if seen.received_at < since and not facts.corrects(seen.upload) and not _is_withdrawn(facts, seen.upload)
-    )
-    last = heapq.nlargest(rules.earlier_uploads, approved, key=lambda seen: (seen.received_at, seen.upload))
-    return [seen.upload for seen in last if seen.upload in facts.ingested and facts.ingested[seen.upload].profile]
+    made = (facts.seen[some] for some in facts.transformed if some in facts.seen and not facts.corrects(some))
+    before = [seen for seen in made if seen.received_at < since]
+    last = heapq.nlargest(2 * rules.earlier_uploads, before, key=lambda seen: (seen.received_at, seen.upload))
+    stands = standings_of(facts, [seen.upload for seen in last])
+    counting = [seen.upload for seen in last if stands[seen.upload].counts and facts.ingested[seen.upload].profile]
+    return counting[: rules.earlier_uploads]
 
 
-def _is_withdrawn(facts: Facts, upload: str) -> bool:
-    decisions = facts.decisions.get(upload, ())
-    return bool(decisions) and decisions[-1].kind == "withdrawn"
-
-
-def _batch(facts: Facts, upload: str) -> Batch:
-    ingested = facts.ingested[upload]
+def _batch(ingested: Ingested) -> Batch:
     return Batch(ingested.rows or 0, ingested.invalid or 0, ingested.profile)
 
 

@@ -101,7 +101,7 @@ class Ingested:
     which upload it `corrects`, the SHA-256 of that upload's invalid table (`against`), which of its rows it mends
     (`mends`, ranges) and which came back still `wrong`, how many rows it has that name none of them (`strays`), and
     what makes it differ from other corrections (`fingerprint`). `profile` is what was counted of the valid rows, to
-    compare uploads with each other (`drift.py`).
+    compare uploads with each other, and `drifted` in what this one was unlike those before it (`drift.py`).
     """
 
     upload: str
@@ -129,6 +129,7 @@ class Ingested:
     strays: int = 0
     fingerprint: str = ""
     profile: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    drifted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,23 @@
 """Uploads that are unlike those before them, in the whole pipeline: what a reviewer sees, and what the policy does."""
 
 import random
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from dagster import AssetCheckSeverity
 
+from alumni_assets import layout
 from alumni_assets.contract import Contract
 from alumni_assets.stages import profile
-from alumni_assets.stages.auto_approval import may_approve_itself
+from alumni_assets.stages.approval import may_approve_itself
 from alumni_assets.survey_rules import ApprovalRules, default_rules
 
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline
+
+POLICY = ApprovalRules(auto=True, max_invalid_share=0.0)
 
 
 def term(first_id: int, count: int = 200, **changes: Any) -> bytes:
@@ -40,7 +45,7 @@ def test_the_reviewer_is_warned_and_may_approve_all_the_same(pipeline: Pipeline)
     alone = pipeline.check("validated_survey", "no_drift", first)
     assert alone is not None
     assert alone.passed
-    assert alone.description == "The upload is not compared: none was approved before it."
+    assert alone.description == "The upload is not compared with others: that takes 50 rows here and before."
     assert pipeline.approve(first).success
     alike = pipeline.check("validated_survey", "no_drift", pipeline.put_and_take_in("2025.csv", term(2000)))
     assert alike is not None
@@ -60,13 +65,12 @@ def test_the_reviewer_is_warned_and_may_approve_all_the_same(pipeline: Pipeline)
 
 
 def test_the_policy_that_approves_by_itself_leaves_an_unlike_upload_to_a_person(pipeline: Pipeline) -> None:
-    rules = default_rules().model_copy(update={"approval": ApprovalRules(auto=True, max_invalid_share=0.0)})
     first = pipeline.put_and_take_in("2024.csv", term(1000))
-    assert may_approve_itself(pipeline.facts, rules) == [first]
+    assert may_approve_itself(pipeline.facts, POLICY) == [first]
     assert pipeline.approve(first).success
     alike = pipeline.put_and_take_in("2025.csv", term(2000))
     pipeline.put_and_take_in("2026.csv", spoiled(3000))
-    assert may_approve_itself(pipeline.facts, rules) == [alike]
+    assert may_approve_itself(pipeline.facts, POLICY) == [alike]
 
 
 def test_answers_are_counted_in_one_spelling(pipeline: Pipeline) -> None:
@@ -100,7 +104,8 @@ def test_of_very_many_ids_a_part_is_compared_with_all_its_rows(
     whole = pipeline.ingested(upload).profile["employee_id"]
     assert whole == {"rows": 1000, "repeated": 200}
     monkeypatch.setattr(profile, "_IDS_HELD", 250)
-    part = profile.profile_of(pipeline.lake, upload, 1000, Contract(default_rules()))["employee_id"]
+    stored = Path(pipeline.lake.url(layout.valid_key(upload)))
+    part = profile.profile_of(stored, 1000, Contract(default_rules()))["employee_id"]
     assert 150 < part["rows"] < 350
     assert part["rows"] - part["repeated"] == pytest.approx(part["rows"] * 0.8, rel=0.1)
 
@@ -112,3 +117,19 @@ def test_a_correction_is_compared_with_nothing(pipeline: Pipeline) -> None:
     evaluation = pipeline.check("validated_survey", "no_drift", correction)
     assert evaluation is not None
     assert evaluation.passed
+    assert evaluation.description == "A correction is compared with no other upload."
+
+
+def test_a_dagster_that_has_forgotten_all_is_told_of_the_warning_again(pipeline: Pipeline) -> None:
+    assert pipeline.approve(pipeline.put_and_take_in("2024.csv", term(1000))).success
+    other = pipeline.put_and_take_in("2026.csv", spoiled(3000))
+    with dg.DagsterInstance.ephemeral() as empty:
+        forgetful = Pipeline(pipeline.folder, instance=empty)
+        assert forgetful.enter_again(other).success
+        evaluation = forgetful.check("validated_survey", "no_drift", other)
+    assert evaluation is not None
+    assert not evaluation.passed
+    assert evaluation.description == (
+        "As it was when the upload was judged: unlike those before it. Mix of campuses, Mix of ratings, E-mail domain "
+        "that is new."
+    )

@@ -2,13 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alumni_assets.survey.drift import Batch, Profile, Shift, chi_squared, earlier_uploads, shifts, shifts_of
-from alumni_assets.survey.standing import Decision, Facts, Ingested, Seen, Status, Transformed
+from alumni_assets.survey.drift import (
+    Batch,
+    Comparison,
+    Profile,
+    Shift,
+    chi_squared,
+    compared,
+    earlier_uploads,
+    shifts,
+)
+from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Status, Transformed
 from alumni_assets.survey_rules import DriftRules
 
 RULES = DriftRules()
@@ -91,22 +101,13 @@ def test_what_earlier_batches_differed_in_among_themselves_is_no_news() -> None:
     assert found(batch(dmc_campus={"Main": 800, "Porac": 200})) == [("Mix of campuses", "Porac 20.0%", "Porac 50.0%")]
 
 
-def test_nothing_is_compared_with_too_few_rows_or_none_before() -> None:
-    spoiled = batch(performance_rating={"5": 1000})
-    assert shifts(spoiled, [], RULES) == ()
-    assert shifts(spoiled, [Batch(49, 0, ALIKE)], RULES) == ()
-    assert shifts(Batch(49, 0, spoiled.profile), [batch()], RULES) == ()
-    assert len(shifts(spoiled, [batch()], RULES)) == 1
-
-
 COUNTS = st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 5000), max_size=5)
 
 
 @given(st.lists(COUNTS, min_size=2, max_size=8), st.randoms())
-def test_the_order_of_earlier_batches_makes_no_difference(mixes: list[dict[str, int]], random: object) -> None:
+def test_the_order_of_earlier_batches_makes_no_difference(mixes: list[dict[str, int]], random: Random) -> None:
     here, *earlier = [batch(college_degree=mix, performance_rating=mix, email_domain=mix) for mix in mixes]
-    shuffled = list(earlier)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    shuffled = random.sample(earlier, len(earlier))
     assert shifts(here, earlier, RULES) == shifts(here, shuffled, RULES)
 
 
@@ -128,34 +129,53 @@ NOON = datetime(2026, 3, 4, 12)
 
 
 def facts(**uploads: tuple[str, int]) -> Facts:
-    """Uploads one after the other, each with what became of it and how many of 1,000 rows were invalid."""
-    seen, ingested, transformed, decisions = {}, {}, {}, {}
+    """Uploads one after the other, each with what became of it and how many of 1,000 rows were invalid.
+
+    What was `replaced` has the key of the upload after it.
+    """
+    seen, ingested, transformed = {}, {}, {}
+    arrivals: dict[str, list[Arrival]] = {}
+    decisions: dict[str, list[Decision]] = {}
+    names = list(uploads)
     for number, (name, (end, invalid)) in enumerate(uploads.items()):
-        at = NOON + timedelta(hours=number)
-        seen[name] = Seen(name, f"{name}.csv", name, 1, at)
+        at, key = NOON + timedelta(hours=number), names[number + 1] if end == "replaced" else name
+        arrived = arrivals.setdefault(key, [])
+        arrived.append(Arrival(key, len(arrived) + 1, name, name, 1, at))
+        seen[name] = Seen(name, key, name, 1, at)
         corrects = "a" if end == "correction" else ""
         ingested[name] = Ingested(
-            name, Status.VALIDATED, at, rows=1000, invalid=invalid, corrects=corrects, profile=ALIKE
+            name, Status.VALIDATED, at, rows=1000, invalid=invalid, content=name, corrects=corrects, profile=ALIKE
         )
         if end != "waits":
-            transformed[name] = Transformed(name, "", "", 1000, 0, at)
+            transformed[name] = Transformed(name, name, "", 1000, 0, at)
+            decisions[name] = [Decision(name, 1, "approved", "Ana Reyes", at, arrival=len(arrived), content=name)]
         if end == "withdrawn":
-            decisions[name] = [Decision(name, 1, "withdrawn", "Ana Reyes", at)]
-    return Facts(seen, ingested, transformed, {}, decisions)
+            decisions[name].append(Decision(name, 2, "withdrawn", "Ana Reyes", at, arrival=len(arrived)))
+    return Facts(seen, ingested, transformed, arrivals, decisions)
 
 
-def test_an_upload_is_compared_with_approved_ones_before_it_and_not_with_those_taken_out_or_corrections() -> None:
+def test_an_upload_is_compared_with_those_before_it_that_count_and_with_no_correction() -> None:
     known = facts(
         a=("approved", 0),
-        b=("waits", 0),
+        b=("waits", 900),
         c=("withdrawn", 900),
         d=("correction", 900),
-        e=("approved", 10),
-        f=("waits", 400),
-        g=("approved", 900),
+        e=("replaced", 900),
+        f=("approved", 10),
+        g=("waits", 400),
+        h=("approved", 900),
     )
-    assert earlier_uploads(known, "f", RULES) == ["e", "a"]
-    assert shifts_of(known, "f", RULES) == (Shift("Invalid rows", "40.0%", "0.5%"),)
-    assert earlier_uploads(known, "f", DriftRules(earlier_uploads=1)) == ["e"]
-    assert earlier_uploads(known, "d", RULES) == []
+    assert earlier_uploads(known, "g", RULES) == ["f", "a"]
+    assert earlier_uploads(known, "g", DriftRules(earlier_uploads=1)) == ["f"]
     assert earlier_uploads(known, "a", RULES) == []
+    found = compared(known, "g", batch(1000, 400), RULES)
+    assert found == Comparison(2, (Shift("Invalid rows", "40.0%", "0.5%"),))
+
+
+def test_nothing_is_compared_where_there_is_too_little() -> None:
+    known, spoiled = facts(a=("approved", 0), b=("waits", 0)), batch(performance_rating={"5": 1000})
+    assert len(compared(known, "b", spoiled, RULES).shifts) == 1
+    assert compared(known, "a", spoiled, RULES) == Comparison()
+    assert compared(known, "b", Batch(49, 0, spoiled.profile), RULES) == Comparison()
+    assert compared(known, "b", spoiled, DriftRules(least_rows=1001)) == Comparison()
+    assert compared(known, "b", Batch(1000, 0, {}), RULES) == Comparison()

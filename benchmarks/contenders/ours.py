@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alumni_assets import layout
 from alumni_assets.contract import Contract, default_contract
@@ -23,6 +24,9 @@ from alumni_assets.stages.transformation import TransformedUpload, transform_upl
 from alumni_assets.stages.validation import Validated, validate_upload
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.standing import Ingested, Seen, Status, Transformed
+
+if TYPE_CHECKING:
+    from alumni_assets.checks import Outcome
 
 KEY = "survey.csv"
 MEMORY_LIMIT = "500MB"  # what ALUMNI_WAREHOUSE_MEMORY is by default
@@ -120,12 +124,21 @@ def _check(
 
     outcomes = (
         checks.rows_accounted_for(upload.lake, seen.upload, judged),
-        checks.valid_schema_holds(upload.lake, seen.upload),
+        _stored(upload, seen, judged),
         checks.transformed_rows_accounted_for(upload.lake, seen.upload, result),
         checks.transformed_schema_holds(upload.lake, seen.upload, upload.contract),
         checks.copies_verified(upload.lake, copies),
     )
     assert all(outcome.passed for outcome in outcomes)
+
+
+def _stored(upload: Upload, seen: Seen, judged: Validated) -> "Outcome":
+    from alumni_assets import checks
+    from alumni_assets.stages.profile import profile_of
+
+    with upload.lake.local_copy(layout.valid_key(seen.upload)) as stored:
+        profile_of(stored, judged.valid, upload.contract)
+        return checks.valid_schema_holds(stored)
 
 
 def _counts(judged: Validated, result: TransformedUpload) -> dict[str, int]:
