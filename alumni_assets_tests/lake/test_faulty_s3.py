@@ -1,6 +1,7 @@
 """A lake whose S3 fails: each call once, all of them, or so many that boto3 gives up.
 
-Pauses between repetitions are left out, and what is not answered is waited for a fraction of a second.
+Pauses between repetitions are left out, and a silent server is waited for a fraction of a second. Where it answers it
+is waited for as in earnest: on a busy machine an answer that is only late would count as one more that failed.
 """
 
 import io
@@ -29,7 +30,14 @@ IN_EARNEST = {name: getattr(s3_calls, name) for name in ("SMALL_WITHIN", "SLOW_W
 @pytest.fixture(autouse=True)
 def no_time_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_out_pauses(monkeypatch)
-    monkeypatch.setattr(s3_calls, "ANSWERS_WITHIN", 0.5)
+    for name, value in IN_EARNEST.items():
+        monkeypatch.setattr(s3_calls, name, value)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SMALL_WITHIN": 0.1, "SLOW_WITHIN": 0.1, "ANSWERS_WITHIN": 0.5}.items():
+        monkeypatch.setattr(s3_calls, name, value)
 
 
 @contextmanager
@@ -72,7 +80,11 @@ def calls_on(lake: Lake) -> dict[str, Callable[[], object]]:
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_every_call_does_what_it_should_though_it_fails_at_first(bucket_place: BucketPlace, fault: Fault) -> None:
+def test_every_call_does_what_it_should_though_it_fails_at_first(
+    bucket_place: BucketPlace, fault: Fault, request: pytest.FixtureRequest
+) -> None:
+    if fault in SILENT:
+        request.getfixturevalue("impatient")
     bucket_place.plant("raw/a.csv", b"one\ntwo\n")
     bucket_place.plant("raw/b.csv", b"")
     with failing(bucket_place, every_other(fault)) as (lake, proxy):
@@ -99,9 +111,12 @@ def test_every_call_does_what_it_should_though_it_fails_at_first(bucket_place: B
         assert lake.thaw("archive/a.csv", 7, "Bulk") is Readiness.ASKED_FOR
         lake.delete("raw/b.csv")
         lake.delete("raw/none")
-    # What says enough in its first line is not asked again: two deletions, and a HEAD of what is not there.
-    asked_once = 3 if fault in CUT else 0
-    assert 2 * proxy.faults[fault] == proxy.calls.total() + asked_once
+    if fault in SILENT:  # an answer that came, but late, is asked for once more
+        assert 2 * proxy.faults[fault] >= proxy.calls.total() >= 50
+    else:
+        # What says enough in its first line is not asked again: two deletions, and a HEAD of what is not there.
+        asked_once = 3 if fault in CUT else 0
+        assert 2 * proxy.faults[fault] == proxy.calls.total() + asked_once
     assert whole(bucket_place) == {
         "raw/a.csv": b"one\ntwo\n",
         "register/put": b"new",
@@ -114,6 +129,7 @@ def test_every_call_does_what_it_should_though_it_fails_at_first(bucket_place: B
 @pytest.mark.parametrize(
     "fault", [Fault.RESET, Fault.DONE_ERROR, Fault.DONE_RESET, Fault.DONE_SILENCE, Fault.DONE_BODY_CUT]
 )
+@pytest.mark.usefixtures("impatient")
 def test_what_goes_in_parts_is_whole_though_parts_fail(
     bucket_place: BucketPlace, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,10 +185,11 @@ def test_nothing_looks_absent_or_done_where_every_call_fails(
 
 def test_a_server_that_is_silent_is_given_up(bucket_place: BucketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_calls, "SMALL_WITHIN", 0.005)
+    asked = (s3_calls.REPETITIONS + 1) * (len(s3_calls.PAUSES) + 1)
     said = r"failed: S3 did not answer at http://127\.0\.0\.1:\d+\. Check the network"
     with failing(bucket_place, always(Fault.NO_ANSWER)) as (lake, proxy), pytest.raises(LakeError, match=said):
         list(lake.list("raw/"))
-    assert proxy.calls == {"GET": (s3_calls.REPETITIONS + 1) * (len(s3_calls.PAUSES) + 1)}
+    assert asked // 2 <= proxy.calls["GET"] <= asked  # a busy machine may notice a call when its caller has gone
 
 
 def test_what_took_too_long_is_not_begun_again(bucket_place: BucketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,8 +230,6 @@ def test_little_time_is_given_to_what_takes_little_and_more_when_it_is_repeated(
     scheme: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in IN_EARNEST.items():
-        monkeypatch.setattr(s3_calls, name, value)
     monkeypatch.setattr(s3_calls, "PATIENCE", 0.0)
     given: list[float] = []
 
