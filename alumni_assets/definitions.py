@@ -44,6 +44,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         jobs=[
             jobs.TAKE_IN,
             jobs.APPROVE,
+            jobs.ARCHIVE,
             jobs.RENEW,
             jobs.EXPORT_SHEET,
             jobs.PREPARE_REPORT,
@@ -57,6 +58,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         sensors=[
             *sensors.uploads_sensors(settings.sensor_interval, settings.queue),
             sensors.lost_uploads_sensor(settings.sensor_interval),
+            sensors.unarchived_uploads_sensor(settings.sensor_interval),
             *sensors.auto_approval_sensor(settings.sensor_interval, rules),
             automation.automation_sensor(settings.sensor_interval),
             *notifications_sensor(settings.sensor_interval, settings.notifier),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dagster import AssetSelection, DagsterRun, define_asset_job
+from dagster import AssetKey, AssetSelection, DagsterRun, define_asset_job
 from dagster._core.storage.tags import MAX_RETRIES_TAG, PARTITION_NAME_TAG
 
 from alumni_assets import layout
@@ -13,6 +13,7 @@ from alumni_assets.queries import ANSWERS, SUPPLEMENTS
 _TABLE_NAMES = ("deduplicated_survey", "alumni_history", *ANSWERS, *SUPPLEMENTS, "published_survey")
 # The views in Athena, where there are any, are chosen by their kind.
 _TABLES = AssetSelection.assets(*_TABLE_NAMES, "alumni_dashboard") | AssetSelection.kind("athena")
+_ARCHIVED = AssetKey("archived_survey")
 
 NEVER_RETRIED_TAGS = {MAX_RETRIES_TAG: "0"}
 """Tags for a run that Dagster is not to repeat by itself, even where the instance retries runs."""
@@ -29,6 +30,11 @@ APPROVE = define_asset_job(
     AssetSelection.assets("transformed_survey", "archived_survey") | _TABLES,
     tags=RENEWS_BELOW_TAGS,
     description="Approves uploads and renews everything below. Started by `alumni run --approve` or the policy.",
+)
+ARCHIVE = define_asset_job(
+    "archive_uploads",
+    AssetSelection.assets("archived_survey"),
+    description="Archives approved uploads whose archive a run that was killed or failed has not finished.",
 )
 RENEW = define_asset_job(
     "renew_tables",
@@ -83,6 +89,11 @@ def makes_tables(run: DagsterRun) -> bool:
     return bool(names & set(_TABLE_NAMES))
 
 
+def archives(run: DagsterRun) -> bool:
+    """Whether a run archives uploads: as one of these jobs, or of assets that were chosen."""
+    return run.job_name in {APPROVE.name, ARCHIVE.name} or _ARCHIVED in (run.asset_selection or ())
+
+
 def keys_of(run_config: Any) -> list[str]:
     """The keys under raw/ that a run of `take_in_uploads` is about."""
     keys = run_config.get("ops", {}).get("take_in", {}).get("config", {}).get("keys", [])
@@ -91,16 +102,17 @@ def keys_of(run_config: Any) -> list[str]:
 
 def approve_config(uploads: Sequence[str], approved_by: str, note: str) -> dict[str, Any]:
     """Run configuration of `approve_uploads`."""
-    return {
-        "ops": {
-            "approve_and_transform": {"config": {"uploads": list(uploads), "approved_by": approved_by, "note": note}},
-            "archive": {"config": {"uploads": list(uploads)}},
-        }
-    }
+    approval = {"config": {"uploads": list(uploads), "approved_by": approved_by, "note": note}}
+    return {"ops": {"approve_and_transform": approval, **archive_config(uploads)["ops"]}}
+
+
+def archive_config(uploads: Sequence[str]) -> dict[str, Any]:
+    """Run configuration of `archive_uploads`."""
+    return {"ops": {"archive": {"config": {"uploads": list(uploads)}}}}
 
 
 def approve_tags(uploads: Sequence[str]) -> dict[str, str]:
-    """Tags of a run of `approve_uploads`.
+    """Tags of a run of `approve_uploads` or `archive_uploads`.
 
     The run takes its uploads from its configuration, but Dagster looks up the data versions of partitioned
     assets above by the run's own partition and fails without one: any of the uploads will do.

@@ -9,6 +9,7 @@ from alumni_assets.survey.naming import object_name, safe_key
 RAW = "raw/"
 REGISTER = "register/"
 TRANSFORMED = "transformed/"
+ARCHIVE = "archive/"
 NOTICES = f"{REGISTER}notices/"
 REPORTS = "reports/"
 SPARK = "spark/"
@@ -48,7 +49,7 @@ def transformed_key(upload: str) -> str:
 
 def archive_folder(upload: str, day: str) -> str:
     """The folder of an upload's archived copies; `day` is YYYY-MM-DD."""
-    return f"archive/{day}/{object_name(upload)}/"
+    return f"{ARCHIVE}{day}/{object_name(upload)}/"
 
 
 def spark_stem(step: str) -> str:

@@ -80,11 +80,13 @@ class OnePass(AbstractContextManager["OnePass"]):
         before = self._register.facts()
         self._take_in_all()
         facts = self._register.facts()
-        made = {entry.key for entry in self._lake.list("transformed/")}
-        uploads = set(approval.approved_but_not_made(facts, made))
+        made = {entry.key for entry in self._lake.list(layout.TRANSFORMED)}
+        unarchived = sensors.find_unarchived(self._lake, facts, self._instance)
+        uploads = set(approval.approved_but_not_made(facts, made, unarchived))
         if approver is not None:
             quarantine = Quarantine(facts, standings(facts))
             uploads |= {upload for upload in approval.waiting(facts) if not quarantine.blocking_checks(upload)}
+        self._archive([upload for upload in unarchived if upload not in uploads])
         self._renew(sorted(uploads, key=lambda upload: facts.seen[upload].received_at), approver or "", note)
         return self._report(before, self._register.facts())
 
@@ -244,6 +246,12 @@ class OnePass(AbstractContextManager["OnePass"]):
         now = datetime.now(UTC)
         unknown = intake_plan.unknown_objects(self._lake.list(layout.RAW), self._register.remembered())
         return any(intake_plan.is_settling(entry, now, seconds) for entry in unknown)
+
+    def _archive(self, uploads: Sequence[str]) -> None:
+        """Archive what a run that was killed or broke has left unarchived."""
+        if uploads:
+            config, tags = jobs.archive_config(uploads), jobs.approve_tags(uploads)
+            self._execute(f"Archiving {len(uploads):,} uploads", jobs.ARCHIVE.name, config, tags)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ The sensor that renews the tables is in `automation.py`.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.settings import QueueSettings
 from alumni_assets.stages import approval
+from alumni_assets.stages.archive import unarchived
 from alumni_assets.survey.standing import Facts
 from alumni_assets.survey_rules import SurveyRules
 from alumni_assets.upload_events import NoUploadEventError, created_keys
@@ -160,6 +161,30 @@ def lost_uploads_sensor(interval: int) -> SensorDefinition:
     return lost_uploads
 
 
+def unarchived_uploads_sensor(interval: int) -> SensorDefinition:
+    """Looks for what was not archived, every five minutes at most: it costs a look at everything there is."""
+
+    @sensor(
+        name="unarchived_uploads",
+        job=jobs.ARCHIVE,
+        minimum_interval_seconds=max(interval, _LOSSES_SECONDS),
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Archives approved uploads of which a run that was killed or failed has left no whole archive.",
+    )
+    def unarchived_uploads(
+        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
+    ) -> RunRequest | SkipReason:
+        objects = lake.lake(Component.ARCHIVE)
+        facts = survey.register_of(objects).facts()
+        uploads = find_unarchived(objects, facts, context.instance)[:MOST_UPLOADS]
+        if not uploads:
+            return SkipReason("All that is transformed is archived, or is about to be.")
+        key = _hourly_key(f"{upload}:{facts.transformed[upload].content}" for upload in uploads)
+        return RunRequest(key, run_config=jobs.archive_config(uploads), tags=jobs.approve_tags(uploads))
+
+    return unarchived_uploads
+
+
 def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefinition]:
     """The auto-approve policy as a sensor; none where the policy is off."""
     if not rules.approval.auto:
@@ -184,7 +209,8 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
         limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"
         taken = uploads[:MOST_UPLOADS]
         config = jobs.approve_config(taken, approval.AUTO_APPROVER, limit)
-        return RunRequest(_hourly_key(facts, taken), run_config=config, tags=jobs.approve_tags(taken))
+        key = _hourly_key(f"{upload}:{facts.ingested[upload].content}" for upload in taken)
+        return RunRequest(key, run_config=config, tags=jobs.approve_tags(taken))
 
     return [auto_approval]
 
@@ -285,6 +311,13 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
     return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
 
 
+def find_unarchived(lake: Lake, facts: Facts, instance: DagsterInstance) -> list[str]:
+    """What is transformed and has no whole archive; nothing while a run is at work that may be about to make it."""
+    if not facts.transformed or any(map(jobs.archives, instance.get_runs(RunsFilter(statuses=UNFINISHED)))):
+        return []
+    return unarchived(facts, {entry.key for entry in lake.list(layout.ARCHIVE)})
+
+
 def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:
     """What is to be said of what failed too often."""
     names = ", ".join(presentation.shown(subject) for subject in subjects[:5])
@@ -314,9 +347,9 @@ def in_flight(instance: DagsterInstance) -> set[str]:
     return {key for run in _unfinished(instance, jobs.TAKE_IN.name) for key in jobs.keys_of(run.run_config)}
 
 
-def _hourly_key(facts: Facts, uploads: Sequence[str]) -> str:
-    """A key by which the same approval is not requested again at once if it fails, but only in the next hour."""
-    subject = " ".join(f"{upload}:{facts.ingested[upload].content}" for upload in uploads)
+def _hourly_key(contents: Iterable[str]) -> str:
+    """A key by which the same is not requested again at once if it fails, but only in the next hour."""
+    subject = " ".join(contents)
     return f"{datetime.now(UTC):%Y-%m-%dT%H}-{hashlib.sha256(subject.encode()).hexdigest()[:16]}"
 
 

@@ -11,7 +11,7 @@ from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
-from alumni_assets.stages.archive import archive_upload
+from alumni_assets.stages.archive import archive_upload, seal_archive
 
 ARCHIVED = AssetKey("archived_survey")
 _VERIFIED = AssetCheckKey(ARCHIVED, checks.COPIES_VERIFIED)
@@ -47,7 +47,7 @@ class ArchiveConfig(Config):
 def archive(
     context: AssetExecutionContext, config: ArchiveConfig, lake: LakeResource, survey: SurveyResource
 ) -> Iterator[Any]:
-    """Archive each upload of the run that was transformed."""
+    """Archive each upload of the run that was transformed; what Dagster was not told of counts as not done."""
     register = survey.register_of(lake.lake(Component.ARCHIVE))
 
     def archived(upload: str) -> Iterator[Any]:
@@ -68,5 +68,6 @@ def archive(
             data_version=transformed.content,
         )
         yield from reporting.report_checks(context, upload, {_VERIFIED: outcome})
+        seal_archive(lake.lake(Component.ARCHIVE), seen, folder, copies)
 
     yield from common.one_by_one(context, common.uploads_of_run(context, config.uploads), archived, "archived")

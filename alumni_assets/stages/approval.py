@@ -4,7 +4,7 @@ The main transformation is supervised. Approvals, withdrawals and the auto-appro
 here; the transformation itself is in `transformation.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -126,8 +126,8 @@ def waiting(facts: Facts) -> list[str]:
     return sorted(found, key=lambda upload: (facts.seen[upload].received_at, upload))
 
 
-def approved_but_not_made(facts: Facts, made: set[str]) -> list[str]:
-    """Approved uploads whose transformation is not there; `made` are the transformed keys in the lake.
+def approved_but_not_made(facts: Facts, made: Collection[str], unarchived: Collection[str]) -> list[str]:
+    """Approved uploads whose transformation is not there, or not archived; `made` are the transformed keys in the lake.
 
     After a loss of `transformed/` or a killed run, these are made again under the approval they have.
     """
@@ -136,7 +136,11 @@ def approved_but_not_made(facts: Facts, made: set[str]) -> list[str]:
         upload
         for upload, standing in stands.items()
         if standing.approval is not None
-        and (standing.status is Status.APPROVED or (standing.counts and _key(upload) not in made))
+        and (
+            standing.status is Status.APPROVED
+            or (standing.counts and _key(upload) not in made)
+            or (standing.counts and not standing.waits and upload in unarchived)
+        )
     ]
 
 

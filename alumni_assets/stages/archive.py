@@ -1,15 +1,18 @@
-"""Archive: an original and its transformed copy under archive/DATE/, with a manifest of checksums."""
+"""Archive: an original and its transformed copy under archive/DATE/, with a manifest of checksums.
+
+The manifest is written last: an archive without one is not done, and is found by that and done again.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, LakeKeyError
 from alumni_assets.stages.hashing import sha256_in_parts
 from alumni_assets.survey.naming import safe_key
-from alumni_assets.survey.standing import Seen, Transformed
+from alumni_assets.survey.standing import Facts, Seen, Transformed
 
 MANIFEST = "manifest.json"
 UNVERIFIABLE = "the storage has no SHA-256 of it, and it is in cold storage, where it cannot be read"
@@ -31,8 +34,9 @@ def archive_upload(
 ) -> tuple[str, list[ArchivedFile]]:
     """Copy an upload's pinned original and transformed rows to the archive; returns folder and copies.
 
-    The folder's date is that of the transformation, so that doing it again changes nothing: a copy that is there
-    and undamaged stays, for cold storage bills every object for months. `storage_class` is that of the copies.
+    It is done once `seal_archive` has written their manifest. The folder's date is that of the transformation, so
+    that doing it again changes nothing: a copy that is there and undamaged stays, for cold storage bills every object
+    for months. `storage_class` is that of the copies.
     """
     folder = archive_folder(transformed)
     sources = {
@@ -42,13 +46,27 @@ def archive_upload(
     copies = [
         _copied(lake, source, f"{folder}{name}", sha256, storage_class) for name, (source, sha256) in sources.items()
     ]
+    return folder, copies
+
+
+def seal_archive(lake: Lake, seen: Seen, folder: str, copies: Sequence[ArchivedFile]) -> None:
+    """Write the manifest of what was archived; call it when all that has to follow from that is on record."""
     manifest = {
         "upload": seen.upload,
         "received_at": seen.received_at.isoformat(),
         "files": [{"key": copy.key, "size": copy.size, "sha256": copy.sha256} for copy in copies],
     }
     lake.put_bytes(f"{folder}{MANIFEST}", json.dumps(manifest, indent=1).encode())
-    return folder, copies
+
+
+def unarchived(facts: Facts, archived: Collection[str]) -> list[str]:
+    """The transformed uploads whose archive is not done, the first received first; `archived` are the keys there."""
+    found = [
+        upload
+        for upload, transformed in facts.transformed.items()
+        if upload in facts.seen and f"{archive_folder(transformed)}{MANIFEST}" not in archived
+    ]
+    return sorted(found, key=lambda upload: (facts.seen[upload].received_at, upload))
 
 
 def archive_folder(transformed: Transformed) -> str:

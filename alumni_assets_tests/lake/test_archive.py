@@ -15,7 +15,14 @@ from alumni_assets import checks
 from alumni_assets.resources import lake_bucket
 from alumni_assets.resources.lake import Lake, LakeKeyError, open_lake
 from alumni_assets.resources.lake_interface import Readiness
-from alumni_assets.stages.archive import UNVERIFIABLE, ArchivedFile, archive_upload, archived_files, damaged_copies
+from alumni_assets.stages.archive import (
+    UNVERIFIABLE,
+    ArchivedFile,
+    archive_upload,
+    archived_files,
+    damaged_copies,
+    seal_archive,
+)
 from alumni_assets.stages.hashing import sha256_in_parts
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.restoring import RestoredFile, RestoreError, restore_upload, waits
@@ -40,7 +47,9 @@ def archived(lake: Lake) -> tuple[str, list[ArchivedFile]]:
     """An upload whose copies are in cold storage, where the lake has any."""
     lake.put_bytes(PINNED, ORIGINAL)
     lake.put_bytes(TRANSFORMED, ROWS)
-    return archive_upload(lake, SEEN, DONE, "DEEP_ARCHIVE")
+    folder, copies = archive_upload(lake, SEEN, DONE, "DEEP_ARCHIVE")
+    seal_archive(lake, SEEN, folder, copies)
+    return folder, copies
 
 
 def restored(place: Place) -> list[RestoredFile]:
@@ -121,6 +130,7 @@ def test_copies_lie_in_the_class_that_was_asked_for_and_the_manifest_does_not(an
     any_bucket.plant(PINNED, ORIGINAL)
     any_bucket.plant(TRANSFORMED, ROWS)
     folder, copies = archive_upload(any_bucket.lake, SEEN, DONE, "DEEP_ARCHIVE")
+    seal_archive(any_bucket.lake, SEEN, folder, copies)
 
     def storage_class(key: str) -> str:
         head = any_bucket.client.head_object(Bucket=any_bucket.bucket, Key=any_bucket.prefix + key)

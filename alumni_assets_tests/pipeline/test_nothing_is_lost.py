@@ -11,7 +11,7 @@ import pytest
 from alumni_assets import layout
 from alumni_assets.one_pass import OnePass
 from alumni_assets.stages import approval
-from alumni_assets.stages.archive import archive_upload
+from alumni_assets.stages.archive import archive_upload, seal_archive
 
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline, failure_of
@@ -142,7 +142,8 @@ def test_an_upload_whose_rules_changed_is_not_judged_anew_by_a_loss(
 
 def test_an_upload_comes_back_from_its_archived_copies_alone(lived_in: Pipeline) -> None:
     upload = lived_in.upload_of("some bad.csv")
-    archive_upload(lived_in.lake, lived_in.facts.seen[upload], lived_in.facts.transformed[upload])
+    seen = lived_in.facts.seen[upload]
+    seal_archive(lived_in.lake, seen, *archive_upload(lived_in.lake, seen, lived_in.facts.transformed[upload]))
     tables = lived_in.tables()
     folders = ("pinned", "valid", "invalid", "transformed")
     kept = {folder: lived_in.files(folder) for folder in folders}

@@ -78,13 +78,14 @@ CHECKS = {
 JOBS = {
     "take_in_uploads",
     "approve_uploads",
+    "archive_uploads",
     "renew_tables",
     "export_sheet_answers",
     "prepare_report",
     "send_report",
     "prepare_and_send_report",
 }
-SENSORS = {"new_uploads", "lost_uploads", "keep_tables_current", "notifications"}
+SENSORS = {"new_uploads", "lost_uploads", "unarchived_uploads", "keep_tables_current", "notifications"}
 _SLOW = {"pandera", "dagster_aws", "boto3", "pandas", "pyarrow", "numpy", "scipy", "altair", "typst"}
 SCHEDULES = {"export_sheet", "weekly_report"}
 

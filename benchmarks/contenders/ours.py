@@ -19,7 +19,7 @@ from alumni_assets.contract import Contract, default_contract
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_folder import FolderLake
 from alumni_assets.stages import approval, intake
-from alumni_assets.stages.archive import ArchivedFile, archive_upload
+from alumni_assets.stages.archive import ArchivedFile, archive_upload, seal_archive
 from alumni_assets.stages.transformation import TransformedUpload, transform_upload
 from alumni_assets.stages.validation import Validated, validate_upload
 from alumni_assets.survey.detection import FileFormat
@@ -65,7 +65,8 @@ class Upload:
         with self.step("archive"):
             entry = _transformed_entry(seen, result)
             self.register.enter_transformed(entry)
-            _, copies = archive_upload(self.lake, seen, entry)
+            folder, copies = archive_upload(self.lake, seen, entry)
+            seal_archive(self.lake, seen, folder, copies)
         if is_checked:
             with self.step("checks"):
                 _check(self, seen, judged, result, copies)

@@ -1,0 +1,114 @@
+"""Approved uploads that never came to be archived: their run was killed, or broke. They are archived all the same."""
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+
+from alumni_assets import jobs, reporting
+from alumni_assets.assets import archive as archive_assets
+from alumni_assets.instance import open_instance
+from alumni_assets.one_pass import OnePass
+from alumni_assets.resources.lake import LakeKeyError
+from alumni_assets.stages.archive import archive_folder, archived_files, damaged_copies
+
+from .answers import answers, csv_bytes
+from .conftest import APPROVER, Pipeline
+from .test_sensors import tick
+
+pytestmark = pytest.mark.slow
+
+
+def is_archived(pipeline: Pipeline, upload: str) -> bool:
+    """Whether there is a manifest; what it names is there then, too."""
+    try:
+        copies = archived_files(pipeline.lake, archive_folder(pipeline.facts.transformed[upload]))
+    except LakeKeyError:
+        return False
+    assert len(copies) == 2
+    assert damaged_copies(pipeline.lake, copies) == {}
+    return True
+
+
+def breaks(*_: Any, **__: Any) -> NoReturn:
+    raise OSError("the machine was switched off")
+
+
+@pytest.fixture
+def commands(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    """The `alumni` command works on the pipeline, and on this instance."""
+    for name, value in pipeline.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(pipeline.folder)
+    with open_instance(pipeline.home, None, pipeline.folder) as instance:
+        pipeline.instance = instance
+        yield instance
+
+
+@pytest.mark.usefixtures("commands")
+def test_the_next_pass_archives_what_the_one_before_did_not_and_dagster_is_told(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.put("term.csv", csv_bytes(answers(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_assets, "archive_upload", breaks)
+        with OnePass() as one_pass:
+            assert one_pass.run(APPROVER, "")["broken"]
+    upload = pipeline.upload_of("term.csv")
+    assert pipeline.statuses() == {upload: "transformed"}
+    assert not is_archived(pipeline, upload)
+
+    with OnePass() as one_pass:
+        assert one_pass.run(None, "")["broken"] == []
+    assert is_archived(pipeline, upload)
+    assert pipeline.checked("archived_survey", "copies_verified")[upload].passed
+    (decision,) = pipeline.facts.decisions[upload]
+    assert decision.by == APPROVER
+
+
+@pytest.mark.usefixtures("commands")
+def test_an_upload_that_was_withdrawn_before_it_was_archived_is_archived_and_stays_withdrawn(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(answers(1)))
+    pipeline.approve_only(upload)
+    pipeline.withdraw(upload)
+    assert not is_archived(pipeline, upload)
+    monkeypatch.setattr(OnePass, "_renew", lambda *_: None)  # what becomes of the tables is tested elsewhere
+    with OnePass() as one_pass:
+        assert one_pass.run(APPROVER, "")["broken"] == []
+    assert is_archived(pipeline, upload)
+    assert pipeline.statuses() == {upload: "withdrawn"}
+
+
+def test_a_sensor_has_archived_what_nothing_else_will(pipeline: Pipeline) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(answers(1)))
+    assert not tick(pipeline, "unarchived_uploads").run_requests
+    pipeline.approve_only(upload)
+
+    job = pipeline.defs.resolve_job_def(jobs.ARCHIVE.name)
+    at_work = pipeline.instance.create_run_for_job(job, status=DagsterRunStatus.STARTED)
+    assert not tick(pipeline, "unarchived_uploads").run_requests
+    pipeline.instance.report_run_failed(at_work)
+
+    (request,) = tick(pipeline, "unarchived_uploads").run_requests
+    done = job.execute_in_process(run_config=request.run_config, tags=request.tags, instance=pipeline.instance)
+    assert done.success
+    assert is_archived(pipeline, upload)
+    assert pipeline.checked("archived_survey", "copies_verified")[upload].passed
+    assert not tick(pipeline, "unarchived_uploads").run_requests
+
+
+def test_what_dagster_was_not_told_of_counts_as_not_archived(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(answers(1)))
+    pipeline.approve_only(upload)
+    with monkeypatch.context() as patch:
+        patch.setattr(reporting, "report_check", breaks)
+        assert not pipeline.materialize("archived_survey", upload).success
+    assert pipeline.files("archive")
+    assert not is_archived(pipeline, upload)
+    assert pipeline.materialize("archived_survey", upload).success
+    assert is_archived(pipeline, upload)
