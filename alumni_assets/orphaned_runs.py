@@ -33,11 +33,16 @@ _SERVER_SECONDS = 3.0
 
 @contextmanager
 def command_at_work(home: Path, instance: DagsterInstance) -> Iterator[None]:
-    """The turn of one `alumni` command: a second one waits, and the runs of one that was killed are ended first."""
+    """The turn of one `alumni` command: a second one waits, and runs whose process was killed are ended first.
+
+    Those of Dagster's own launcher too: until then, what they were at work on is left to them, and no sensor may
+    be there to end them.
+    """
     with exclusive_file_lock(_lock(home), _PATIENCE_SECONDS):
-        runs = _runs_of_commands(instance)
-        signs = last_signs(instance, [run.run_id for run in runs])
-        _end(instance, [run for run in runs if _is_here(signs, run) or _is_silent(signs, run)])
+        launched, of_commands = _launched_runs(instance), _runs_of_commands(instance)
+        signs = last_signs(instance, [run.run_id for run in (*launched, *of_commands)])
+        _end(instance, [run for run in of_commands if _is_here(signs, run) or _is_silent(signs, run)])
+        _end_launched(instance, launched, signs)
         yield
 
 
@@ -48,11 +53,8 @@ def end_orphaned_runs(home: Path, instance: DagsterInstance) -> list[DagsterRun]
     """
     launched, of_commands = _launched_runs(instance), _runs_of_commands(instance)
     signs = last_signs(instance, [run.run_id for run in (*launched, *of_commands)])
-    gone = [run for run in launched if _is_gone(signs, run)]
-    if gone:
-        time.sleep(_SERVER_SECONDS)
-    ended = _end(instance, gone)
-    ended += _end(instance, [run for run in (*launched, *of_commands) if _is_silent(signs, run)])
+    ended = _end_launched(instance, launched, signs)
+    ended += _end(instance, [run for run in of_commands if _is_silent(signs, run)])
     of_commands = [run for run in of_commands if _is_here(signs, run)]
     if not of_commands:
         return ended
@@ -107,6 +109,16 @@ def _is_gone(signs: Mapping[str, Sign], run: DagsterRun) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _end_launched(
+    instance: DagsterInstance, launched: Sequence[DagsterRun], signs: Mapping[str, Sign]
+) -> list[DagsterRun]:
+    """End the runs of Dagster's launcher whose process is gone, or silent elsewhere; returns them as ended."""
+    gone = [run for run in launched if _is_gone(signs, run)]
+    if gone:
+        time.sleep(_SERVER_SECONDS)
+    return _end(instance, [*gone, *(run for run in launched if _is_silent(signs, run))])
 
 
 def _end(instance: DagsterInstance, dead: Sequence[DagsterRun]) -> list[DagsterRun]:

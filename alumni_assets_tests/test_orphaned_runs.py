@@ -142,3 +142,12 @@ def test_signs_are_given_until_the_run_is_over(instance: DagsterInstance, monkey
         while last_signs(instance, ["a run", "another"])["a run"].at == first.at:
             pass
     assert last_signs(instance, ["another"]) == {}
+
+
+def test_a_command_ends_what_a_killed_dagster_left_as_well(tmp_path: Path, instance: DagsterInstance) -> None:
+    """Nothing else would, where Dagster is not started again."""
+    gone, living = begin(instance), begin(instance)
+    give_sign_of_the_dead(instance, gone)
+    give_sign(instance, living)
+    with command_at_work(tmp_path, instance):
+        assert {run.run_id: run.status for run in instance.get_runs()} == {gone: FAILED, living: STARTED}
