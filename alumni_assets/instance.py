@@ -3,7 +3,10 @@
 Where things lie is decided in `settings.py`; what the instance is made of, in its dagster.yaml.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dagster import DagsterInstance
 
@@ -67,11 +70,16 @@ def hold_connections(instance: DagsterInstance) -> None:
 
 
 def _prepared(folder: Path) -> Path:
-    """`folder`, made where it is absent, with a dagster.yaml; one that is there already is left alone."""
+    """`folder`, made where it is absent, with a dagster.yaml; one that is there already is left alone.
+
+    It appears whole: half a one, left by a killed process, would be taken for somebody's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with (folder / "dagster.yaml").open("x", encoding="utf-8") as settings:
-            settings.write(_SETTINGS)
-    except FileExistsError:
-        pass
+    settings = folder / "dagster.yaml"
+    if not settings.exists():
+        with TemporaryDirectory(dir=folder) as scratch:
+            whole = Path(scratch) / settings.name
+            whole.write_text(_SETTINGS, encoding="utf-8")
+            with suppress(FileExistsError):  # by another process, just now
+                os.link(whole, settings)
     return folder

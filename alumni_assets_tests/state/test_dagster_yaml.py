@@ -54,6 +54,17 @@ def test_an_instance_of_the_command_alone_runs_as_a_laptop_does(tmp_path: Path) 
         assert settings_of(tmp_path / "home" / "dagster" / "dagster.yaml") == settings_of(LAPTOP)
 
 
+def test_a_process_that_dies_while_it_writes_the_settings_leaves_no_half_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as dying:
+        dying.setattr(own_instances, "_SETTINGS", None)  # which cannot be written
+        with pytest.raises(TypeError):
+            own_instances.open_instance(tmp_path / "home", None, tmp_path)
+    with own_instances.open_instance(tmp_path / "home", None, tmp_path):
+        assert settings_of(tmp_path / "home" / "dagster" / "dagster.yaml") == settings_of(LAPTOP)
+
+
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[DagsterInstance]:
     """The instance that the shipped file makes."""
