@@ -119,7 +119,8 @@ def waive(
     """Record that open rows of an upload are closed without a correction.
 
     `rows` are numbers and ranges as in the correction file's `_row`, or `all` for every open one. Raises
-    `ApprovalRefusedError` when no reason or name is given, or a row is not open.
+    `ApprovalRefusedError` when no reason or name is given, or a row is not open; `DoneAlreadyError` when all of them
+    are waived already.
     """
     if not reason.strip():
         raise ApprovalRefusedError("Say why the rows are closed: --reason TEXT.")
@@ -150,18 +151,16 @@ def stored_tables(lake: Lake) -> StoredTable:
 
 def _open_ranges(lake: Lake, found: SetAside, rows: Sequence[str], memory_limit: str) -> row_ranges.Ranges:
     with _lives(lake, found, memory_limit) as connection:
-        found_open = connection.execute("SELECT source_row FROM lives WHERE status = 'open'").fetchnumpy()
-    numbers = np.asarray(found_open["source_row"], dtype=np.int64)
+        still_open, waived = (_numbers(connection, status) for status in ("open", "waived"))
     if list(rows) == [ALL_OPEN]:
-        return row_ranges.ranges_of(numbers)
+        return row_ranges.ranges_of(still_open)
     try:
         wanted = row_ranges.union(rows)
     except ValueError as error:
         raise ApprovalRefusedError(f"{error}; write 17, 20-35, or all.") from error
-    is_wanted = np.zeros(numbers.size, dtype=bool)
-    for first, last in wanted:
-        is_wanted |= (numbers >= first) & (numbers <= last)
-    chosen = row_ranges.ranges_of(numbers[is_wanted])
+    chosen = _among(still_open, wanted)
+    if row_ranges.size(row_ranges.bounds(_among(waived, wanted))) == row_ranges.size(wanted):
+        raise DoneAlreadyError(f"These rows of {found.upload} are waived already.")
     missing = row_ranges.size(wanted) - row_ranges.size(row_ranges.bounds(chosen))
     if missing:
         raise ApprovalRefusedError(
@@ -169,6 +168,20 @@ def _open_ranges(lake: Lake, found: SetAside, rows: Sequence[str], memory_limit:
             f"'{found.upload}'` lists those that are."
         )
     return chosen
+
+
+def _numbers(connection: duckdb.DuckDBPyConnection, status: str) -> np.ndarray:
+    """The numbers of the rows that stand so."""
+    found = connection.execute("SELECT source_row FROM lives WHERE status = $1", [status]).fetchnumpy()
+    return np.asarray(found["source_row"], dtype=np.int64)
+
+
+def _among(numbers: np.ndarray, wanted: Sequence[tuple[int, int]]) -> row_ranges.Ranges:
+    """Those of the numbers that are wanted."""
+    is_wanted = np.zeros(numbers.size, dtype=bool)
+    for first, last in wanted:
+        is_wanted |= (numbers >= first) & (numbers <= last)
+    return row_ranges.ranges_of(numbers[is_wanted])
 
 
 def _rows(lake: Lake, facts: Facts, found: SetAside, only_open: bool, memory_limit: str) -> Iterator[dict[str, Any]]:
