@@ -4,7 +4,7 @@ Which options the command has, and how it prints, is in `cli.py`.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -124,6 +124,8 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._take_turn()
         before = self._register.facts()
         contract = self._survey.contract()
+        # What a killed command judged by these rules is not judged again, but Dagster may not have been told of it.
+        self._enter_again(partial(sensors.find_unreported, self._register, contract))
         chosen = list(uploads) or [
             upload
             for upload, ingested in before.ingested.items()
@@ -207,16 +209,8 @@ class OnePass(AbstractContextManager["OnePass"]):
 
     def _take_in_all(self) -> None:
         contract = self._survey.contract()
-        given_up: set[str] = set()
-        for find in (
-            partial(sensors.find_unreported, self._register, contract),
-            partial(sensors.find_lost, self._lake, self._register, contract, self._instance),
-        ):
-            again = find()
-            for uploads in again.runs:
-                config = jobs.take_in_config((), uploads)
-                self._execute(f"Entering {len(uploads):,} uploads again", jobs.TAKE_IN.name, config)
-            given_up |= set(again.given_up)
+        given_up = self._enter_again(partial(sensors.find_unreported, self._register, contract))
+        given_up |= self._enter_again(partial(sensors.find_lost, self._lake, self._register, contract, self._instance))
         tried: set[str] = set()
         patience = time.monotonic() + _SETTLINGS * contract.rules.uploads.settle_seconds
         while (plan := self._next_new(tried, patience)).runs:
@@ -226,6 +220,14 @@ class OnePass(AbstractContextManager["OnePass"]):
         given_up |= set(plan.given_up) - tried
         if given_up:
             self.broken.append(sensors.given_up_sentence(sorted(given_up), contract))
+
+    def _enter_again(self, find: Callable[[], intake_plan.Plan]) -> set[str]:
+        """Enter uploads again that were found to need it; returns those that are not tried any more."""
+        again = find()
+        for uploads in again.runs:
+            config = jobs.take_in_config((), uploads)
+            self._execute(f"Entering {len(uploads):,} uploads again", jobs.TAKE_IN.name, config)
+        return set(again.given_up)
 
     def _next_new(self, tried: Collection[str], patience: float) -> intake_plan.Plan:
         """What to take in next; until the time `patience` waits for files that were written just now."""

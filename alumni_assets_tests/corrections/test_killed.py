@@ -1,5 +1,7 @@
 """What is left behind when a process dies between the register and what people see, and how it is made good."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -8,6 +10,7 @@ from alumni_assets import intake_plan, jobs, sensors
 from alumni_assets.assets import tables
 from alumni_assets.assets.intake import _Step
 from alumni_assets.contract import default_contract
+from alumni_assets.instance import open_instance
 from alumni_assets.one_pass import OnePass
 from alumni_assets.stages.approval import DoneAlreadyError
 from alumni_assets.stages.quarantine import waive
@@ -56,6 +59,28 @@ def test_an_intake_that_dies_before_dagster_is_told_of_it_is_told_by_the_next(
     assert open_rows(pipeline, upload) == 1
     assert [row["upload"] for row in waiting(pipeline)] == [upload, fix]
     assert (found_again(pipeline).runs, pipeline.register.attempts()) == ([], {})
+
+
+def test_judging_by_other_rules_repeated_after_it_was_killed_tells_dagster_what_was_judged(
+    pipeline: Pipeline, changed_rules: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
+    pipeline.use_rules(changed_rules(limits={"columns": 20}))
+    for name, value in pipeline.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(pipeline.folder)
+    monkeypatch.setattr(OnePass, "_renew", lambda *_: None)  # what becomes of the tables is tested elsewhere
+    with monkeypatch.context() as broken:
+        broken.setattr(_Step, "_raw", _dies)
+        with OnePass() as killed:
+            assert killed.revalidate(())["broken"]
+    assert pipeline.register.attempts()
+
+    with OnePass() as again:
+        assert again.revalidate(())["broken"] == []
+    assert pipeline.register.attempts() == {}
+    with open_instance(pipeline.home, None, pipeline.folder) as pipeline.instance:
+        assert pipeline.materialization("validated_survey", upload) is not None
 
 
 def test_a_correction_waits_for_an_upload_that_is_not_taken_in_yet(pipeline: Pipeline) -> None:
