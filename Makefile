@@ -15,19 +15,22 @@ GLUE := dist/glue
 GLUE_PACKAGE := $(GLUE)/alumni_assets.gluewheels.zip
 BENCH ?=
 
-.PHONY: demo test long fast spark glue-package glue-upload cloud bench lint lint-templates package format lock docs clean
+.PHONY: demo test long torture fast spark glue-package glue-upload cloud bench lint lint-templates package format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
 
 test: $(STAMP)  ## The tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long" --durations 40
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long and not torture" --durations 40
 
 long: $(STAMP)  ## Those that do the same with more: more rows, more orders, more readers
 	$(BIN)/python -m pytest -m long
 
+torture: $(STAMP)  ## Hundreds of kills, and a fault at each write: takes hours
+	$(BIN)/python -m pytest -n 2 --dist load -m torture -rP alumni_assets_tests/torture
+
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow and not long"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow and not long and not torture"
 
 spark: $(STAMP) $(SPARK_STAMP)  ## Install Spark too, for ALUMNI_ENGINE=spark and its tests (needs Java 17)
 

@@ -9,6 +9,7 @@ import pytest
 
 _LONGEST_FIRST = (
     "ui/test_dagster_dev",
+    "torture/",
     "spark/",
     "state/",
     "lake/test_pipeline_on_faulty_s3",

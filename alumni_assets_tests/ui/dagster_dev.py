@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
@@ -117,6 +118,17 @@ class DagsterDev:
         for process in psutil.wait_procs(processes, timeout=10)[1]:
             process.kill()
         psutil.wait_procs(processes, timeout=10)
+        self._processes = []
+
+    def kill(self) -> None:
+        """What a power cut does to all its processes."""
+        server = self._processes[0]
+        processes = [server, *server.children(recursive=True)]
+        os.killpg(server.pid, signal.SIGKILL)
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes)
         self._processes = []
 
     def url(self, page: str) -> str:
