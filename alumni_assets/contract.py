@@ -92,6 +92,7 @@ COLUMNS: tuple[Column, ...] = (
         "The alumnus' employee id: one alumnus, one id.",
         "Digits, at most 18; leading zeros and a spreadsheet's .0 do not count.",
         (Code.NOT_AN_ID,),
+        personal=True,
         example="628496",
     ),
     Column(
