@@ -93,6 +93,16 @@ def log_folder(kind: str, subject: str) -> str:
     return f"{REGISTER}{kind}/{name}/"
 
 
+def erasure_key(number: int) -> str:
+    """Entry `number` of the log of erasures."""
+    return f"{REGISTER}erasures/{number:06d}.json"
+
+
+def rewritten_key(sha256: str) -> str:
+    """The fact that a content was replaced because of an erasure."""
+    return f"{REGISTER}rewritten/{sha256}.json"
+
+
 def notice_key(book: str, number: int, *parts: str) -> str:
     """A fact about notice `number` in the folder of a book, such as that a channel accepted it."""
     return f"{book}{number:06d}/{'/'.join(parts)}.json"

@@ -1,9 +1,9 @@
 """The register: one small JSON object in the lake for each fact about an upload.
 
-The register is the truth about what was seen, ingested, approved, withdrawn, transformed and waived; Dagster's
-event store and the warehouse can be rebuilt from it. What the facts mean together is in
-`survey/standing.py`. A copy in `ALUMNI_HOME` saves reading objects again that have not changed; it
-may be deleted at any time.
+The register is the truth about what was seen, ingested, approved, withdrawn, transformed, waived and erased; Dagster's
+event store and the warehouse can be rebuilt from it. What the facts mean together is in `survey/standing.py`, and what
+erasures have made of what they name in `survey/erasures.py`. A copy in `ALUMNI_HOME` saves reading objects again that
+have not changed; it may be deleted at any time.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -20,9 +20,20 @@ from typing import Any, TypeVar
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
-from alumni_assets.survey.standing import Arrival, Decision, Facts, Ingested, Seen, Transformed, Waiver
+from alumni_assets.survey.erasures import Ledger
+from alumni_assets.survey.standing import (
+    Arrival,
+    Decision,
+    Erasure,
+    Facts,
+    Ingested,
+    Rewritten,
+    Seen,
+    Transformed,
+    Waiver,
+)
 
-Fact = Seen | Ingested | Transformed | Arrival | Decision | Waiver
+Fact = Seen | Ingested | Transformed | Arrival | Decision | Waiver | Erasure | Rewritten
 _KINDS: dict[str, type[Fact]] = {
     "seen": Seen,
     "ingested": Ingested,
@@ -30,6 +41,8 @@ _KINDS: dict[str, type[Fact]] = {
     "arrivals": Arrival,
     "decisions": Decision,
     "waivers": Waiver,
+    "erasures": Erasure,
+    "rewritten": Rewritten,
 }
 _MEMBERS: dict[type, set[str]] = {kind: {field.name for field in dataclasses.fields(kind)} for kind in _KINDS.values()}
 _TIMES: dict[type, list[str]] = {
@@ -40,7 +53,9 @@ _ATTEMPTS = "attempts"
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
 _PATIENCE = 20  # times as long as looking through the register takes
+_LEDGER_SECONDS = 10.0  # for how long single facts are read in the terms of the erasures that were known
 F = TypeVar("F", bound=Fact)
+S = TypeVar("S", Seen, Ingested, Transformed)
 L = TypeVar("L", Arrival, Decision, Waiver)
 
 
@@ -80,13 +95,17 @@ class Register:
         for _, fact in read.values():
             facts[type(fact)].append(fact)
         self._read = read
+        erasures = sorted(facts[Erasure], key=lambda fact: fact.number)
+        ledger = Ledger(erasures, {fact.sha256: fact for fact in facts[Rewritten]})
         return Facts(
-            seen={fact.upload: fact for fact in facts[Seen]},
-            ingested={fact.upload: fact for fact in facts[Ingested]},
-            transformed={fact.upload: fact for fact in facts[Transformed]},
+            seen={fact.upload: ledger.seen(fact) for fact in facts[Seen]},
+            ingested={fact.upload: ledger.ingested(fact) for fact in facts[Ingested]},
+            transformed={fact.upload: ledger.transformed(fact) for fact in facts[Transformed]},
             arrivals=_logs(facts[Arrival], lambda fact: fact.key),
-            decisions=_logs(facts[Decision], lambda fact: fact.upload),
-            waivers=_logs(facts[Waiver], lambda fact: fact.upload),
+            decisions=_logs(map(ledger.decision, facts[Decision]), lambda fact: fact.upload),
+            waivers=_logs(map(ledger.waiver, facts[Waiver]), lambda fact: fact.upload),
+            erasures=ledger.erasures,
+            rewritten=ledger.rewritten,
         )
 
     def _read_once(self, key: str, etag: str, body: bytes) -> tuple[str, Fact]:
@@ -95,6 +114,11 @@ class Register:
         if before is not None and before[0] == etag:
             return before
         return etag, _decoded(_KINDS[key.split("/")[1]], key, body)
+
+    def ledger(self, max_age: float = 0.0) -> Ledger:
+        """What erasures have made of uploads; `max_age` as in `facts`."""
+        facts = self.facts(max_age)
+        return Ledger(facts.erasures, facts.rewritten)
 
     def remembered(self) -> dict[str, tuple[str, int]]:
         """What `remember` was last told; no look at the lake."""
@@ -116,13 +140,14 @@ class Register:
         """Enter an upload as seen, unless it was before; returns the entry that is in force."""
         key = layout.fact_key("seen", seen.upload)
         if not self._lake.create_bytes(key, _encoded(seen)):
-            seen = _decoded(Seen, key, self._lake.read_bytes(key))
+            seen = self._ledger().seen(_decoded(Seen, key, self._lake.read_bytes(key)))
         self._note(seen)
         return seen
 
     def find_seen(self, upload: str) -> Seen | None:
         """The entry of an upload, if it was seen."""
-        return self._find(Seen, layout.fact_key("seen", upload))
+        found = self._find(Seen, layout.fact_key("seen", upload))
+        return self._ledger().seen(found) if found else None
 
     def enter_ingested(self, ingested: Ingested) -> None:
         """Enter how taking in an upload ended; a later end replaces an earlier one."""
@@ -131,7 +156,8 @@ class Register:
 
     def find_ingested(self, upload: str) -> Ingested | None:
         """How taking in an upload ended, if it did."""
-        return self._find(Ingested, layout.fact_key("ingested", upload))
+        found = self._find(Ingested, layout.fact_key("ingested", upload))
+        return self._ledger().ingested(found) if found else None
 
     def enter_transformed(self, transformed: Transformed) -> None:
         """Enter what the transformation of an upload gave."""
@@ -140,7 +166,8 @@ class Register:
 
     def find_transformed(self, upload: str) -> Transformed | None:
         """What the transformation of an upload gave, if it was transformed."""
-        return self._find(Transformed, layout.fact_key("transformed", upload))
+        found = self._find(Transformed, layout.fact_key("transformed", upload))
+        return self._ledger().transformed(found) if found else None
 
     def append_arrival(self, arrival: Arrival) -> Arrival:
         """Append to the log of arrivals at a key; the number is given here."""
@@ -153,6 +180,21 @@ class Register:
     def append_waiver(self, waiver: Waiver) -> Waiver:
         """Append to the log of waivers of an upload's rows; the number is given here."""
         return self._append("waivers", waiver.upload, waiver)
+
+    def append_erasure(self, erasure: Erasure) -> Erasure:
+        """Append to the log of erasures; the number is given here."""
+        number = len(self.facts().erasures)
+        while True:
+            number += 1
+            numbered = dataclasses.replace(erasure, number=number)
+            if self._lake.create_bytes(layout.erasure_key(number), _encoded(numbered)):
+                self._known = None  # what is known of uploads may mean something else now, here and below
+                return numbered
+
+    def enter_rewritten(self, rewritten: Rewritten) -> None:
+        """Enter that a content is about to be replaced, so that what names it means what stands in its place."""
+        self._lake.put_bytes(layout.rewritten_key(rewritten.sha256), _encoded(rewritten))
+        self._known = None
 
     def begin_attempt(self, identity: str) -> None:
         """Note that an object is about to be taken in, so that a process that dies of it is noticed."""
@@ -184,16 +226,19 @@ class Register:
                 self._note(numbered)
                 return numbered
 
-    def _note(self, fact: Fact) -> None:
+    def _note(self, fact: Seen | Ingested | Transformed | Arrival | Decision | Waiver) -> None:
         """Add a fact that was entered just now to those that are known; what was handed out stays as it was."""
         if self._known is not None:
             self._known = _with_fact(self._known, fact)
 
-    def _find(self, kind: type[F], key: str) -> F | None:
+    def _find(self, kind: type[S], key: str) -> S | None:
         try:
             return _decoded(kind, key, self._lake.read_bytes(key))
         except LakeKeyError:
             return None
+
+    def _ledger(self) -> Ledger:
+        return self.ledger(_LEDGER_SECONDS)
 
     def _renew_copy(self) -> None:
         """Fetch what has changed since the copy was last renewed, and drop what is gone."""
@@ -227,7 +272,7 @@ class Register:
             yield connection
 
 
-def _with_fact(facts: Facts, fact: Fact) -> Facts:
+def _with_fact(facts: Facts, fact: Seen | Ingested | Transformed | Arrival | Decision | Waiver) -> Facts:
     match fact:
         case Seen():
             return dataclasses.replace(facts, seen={**facts.seen, fact.upload: fact})
@@ -246,7 +291,7 @@ def _with_fact(facts: Facts, fact: Fact) -> Facts:
             return dataclasses.replace(facts, waivers={**facts.waivers, fact.upload: waived})
 
 
-def _logs(facts: list[L], subject: Callable[[L], str]) -> dict[str, list[L]]:
+def _logs(facts: Iterable[L], subject: Callable[[L], str]) -> dict[str, list[L]]:
     logs: dict[str, list[L]] = defaultdict(list)
     for fact in sorted(facts, key=lambda fact: fact.number):
         logs[subject(fact)].append(fact)

@@ -44,6 +44,24 @@ def union(*sets: Iterable[str]) -> list[tuple[int, int]]:
     return joined
 
 
+def without(ranges: Iterable[str], gone: Iterable[str]) -> Ranges:
+    """The ranges less the rows of others."""
+    taken = union(gone)
+    if not taken:
+        return tuple(ranges)
+    left: list[tuple[int, int]] = []
+    for first, last in bounds(ranges):
+        for lost_first, lost_last in taken:
+            if lost_last < first or lost_first > last:
+                continue
+            if lost_first > first:
+                left.append((first, lost_first - 1))
+            first = lost_last + 1
+        if first <= last:
+            left.append((first, last))
+    return tuple(str(first) if first == last else f"{first}-{last}" for first, last in left)
+
+
 def size(joined: Sequence[tuple[int, int]]) -> int:
     """How many rows there are in what `union` gave."""
     return sum(last - first + 1 for first, last in joined)

@@ -156,8 +156,37 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Erasure:
+    """That a person was erased; in order of `number`.
+
+    `persons` are keyed hashes of what tells the person (see `persons.py`), `check` one of a constant, by which a key is
+    recognised. `rows` are the rows that were the person's, ranges by upload.
+    """
+
+    number: int
+    persons: tuple[str, ...]
+    rows: Mapping[str, Sequence[str]]
+    by: str
+    at: datetime
+    reason: str
+    check: str
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """That the content with this SHA-256 was replaced by one without the rows of erased persons.
+
+    `into` is the SHA-256 of that, `size` its size in bytes.
+    """
+
+    sha256: str
+    into: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Facts:
-    """Everything that the register holds about uploads."""
+    """Everything that the register holds about uploads, in the terms of what is stored now: see `erasures.py`."""
 
     seen: Mapping[str, Seen]
     ingested: Mapping[str, Ingested]
@@ -165,6 +194,8 @@ class Facts:
     arrivals: Mapping[str, Sequence[Arrival]]
     decisions: Mapping[str, Sequence[Decision]]
     waivers: Mapping[str, Sequence[Waiver]] = field(default_factory=dict)
+    erasures: Sequence[Erasure] = ()
+    rewritten: Mapping[str, Rewritten] = field(default_factory=dict)
 
     def corrects(self, upload: str) -> str:
         """The upload whose rows an upload corrects; empty for one that is no correction."""
