@@ -76,6 +76,11 @@ def whole_number_text(tidied: pa.Array) -> pa.Array:
     return _where(pc.invert(usual), tidied, _unusual_number)
 
 
+def is_employee_id(numbers: pa.Array) -> pa.Array:
+    """Whether what `whole_number_text` gave is an employee id."""
+    return pc.and_(pc.ascii_is_decimal(numbers), pc.less_equal(pc.binary_length(numbers), 18))
+
+
 def bare_name(tidied: pa.Array, rules: NameRules) -> pa.Array:
     """A name without titles at its start and suffixes at its end, whatever their case."""
     for pattern in (_titles(rules.honorifics), _suffixes(rules.suffixes)):

@@ -20,7 +20,7 @@ from alumni_assets.survey.parsing import parse_block
 from alumni_assets.survey.records import below_record, blocks_of_records
 from alumni_assets.survey_rules import LimitRules
 
-_RECORD_BYTES = 1 << 20
+RECORD_BYTES = 1 << 20
 NumberedPart = Callable[[], pa.RecordBatch]
 
 
@@ -52,7 +52,7 @@ def numbered_parts(path: Path, file_format: FileFormat, limits: LimitRules) -> I
         return
     with path.open("rb") as stream, decompressed(stream, file_format.compressed, limits) as content:
         chunks = utf8_chunks(content, file_format)
-        for block in blocks_of_records(chunks, file_format.delimiter, _RECORD_BYTES):
+        for block in blocks_of_records(chunks, file_format.delimiter, RECORD_BYTES):
             below = below_record(block, file_format.header_record, file_format.delimiter)
             if below is not None:
                 yield partial(parse_block, below, file_format.header, file_format.delimiter, file_format.header_record)

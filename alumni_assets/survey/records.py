@@ -19,13 +19,15 @@ _KEPT_OF_OVERSIZE = 200
 class Block:
     """Whole records: `count` of them, the first being the `first` physical record of the file.
 
-    `oversize` marks a block of one record that is too long to be parsed; `data` is then its start.
+    `oversize` marks a block of one record that is too long to be parsed; `data` is then its start. `start` is where
+    the block begins in the text, in bytes.
     """
 
     first: int
     count: int
     data: bytes
     oversize: bool = False
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,23 @@ def blocks_of_records(chunks: Iterable[bytes], delimiter: str, limit: int) -> It
     closes.
     """
     separator = delimiter.encode()
-    source = iter(chunks)
+    source = _Counted(chunks)
     number, carry = 0, b""
     for chunk in source:
         data = carry + chunk
+        start = source.bytes - len(data)
         body = data[: len(data) - _ambiguous_tail(data)]
         structure = _structure(body, separator)
         if structure.count:
-            yield Block(number, structure.count, data[: structure.last_end])
+            yield Block(number, structure.count, data[: structure.last_end], start=start)
             number, carry = number + structure.count, data[structure.last_end :]
         elif len(data) > limit:
             carry = _below_oversize(number, data, source, separator)
-            yield Block(number, 1, data[:_KEPT_OF_OVERSIZE], oversize=True)
+            yield Block(number, 1, data[:_KEPT_OF_OVERSIZE], oversize=True, start=start)
             number += 1
         else:
             carry = data
-    yield from _last_block(number, carry, separator)
+    yield from _last_block(number, carry, separator, source.bytes - len(carry))
 
 
 def below_record(block: Block, record: int, delimiter: str) -> Block | None:
@@ -72,17 +75,54 @@ def below_record(block: Block, record: int, delimiter: str) -> Block | None:
     if above >= block.count:
         return None
     ends, _ = _record_ends(block.data, delimiter.encode())
-    return Block(block.first + above, block.count - above, block.data[ends[above - 1] :])
+    below = int(ends[above - 1])
+    return Block(block.first + above, block.count - above, block.data[below:], start=block.start + below)
 
 
-def _last_block(number: int, data: bytes, separator: bytes) -> Iterator[Block]:
+def spans_of_records(block: Block, records: np.ndarray, delimiter: str) -> list[tuple[int, int]]:
+    """Where those of these physical records that are in a block begin and end in the text, their line endings apart.
+
+    Of an oversize block only the beginning is known.
+    """
+    places = records[(records >= block.first) & (records < block.first + block.count)] - block.first
+    if not places.size:
+        return []
+    if block.oversize:
+        return [(block.start, block.start)]
+    ends = np.r_[0, _record_ends(block.data, delimiter.encode())[0]]
+    return [_span(block, int(ends[place]), int(ends[place + 1])) for place in places]
+
+
+def _span(block: Block, begin: int, end: int) -> tuple[int, int]:
+    """The last record of a file may have got a line ending of its own."""
+    text = block.data[begin:end].removesuffix(b"\n").removesuffix(b"\r")
+    return block.start + begin, block.start + begin + len(text)
+
+
+class _Counted:
+    """Chunks, and how many bytes of them came so far."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self.bytes += len(chunk)
+        return chunk
+
+
+def _last_block(number: int, data: bytes, separator: bytes, start: int) -> Iterator[Block]:
     if not data:
         return
     terminated = data if data.endswith((b"\n", b"\r")) else data + b"\n"
     structure = _structure(terminated, separator)
     if structure.in_quotes:
         raise _unclosed(number + structure.count)
-    yield Block(number, structure.count, terminated)
+    yield Block(number, structure.count, terminated, start=start)
 
 
 def _below_oversize(number: int, start: bytes, source: Iterator[bytes], separator: bytes) -> bytes:

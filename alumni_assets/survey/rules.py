@@ -99,8 +99,7 @@ def _at_most(characters: int) -> Rule:
 
 
 def _is_id(text: pa.Array) -> pa.Array:
-    number = cells.whole_number_text(text)
-    return pc.and_(pc.ascii_is_decimal(number), pc.less_equal(pc.binary_length(number), 18))
+    return cells.is_employee_id(cells.whole_number_text(text))
 
 
 def _plausible_email(text: pa.Array) -> pa.Array:

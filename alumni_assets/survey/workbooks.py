@@ -30,7 +30,7 @@ Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datet
 
 def detect_workbook(path: Path, limits: LimitRules) -> FileFormat:
     """Find the header in the first sheet of a workbook; raises `UnreadableUploadError`."""
-    for record, row in enumerate(_rows(path, limits)):
+    for record, row in enumerate(sheet_rows(path, limits)):
         if any(text.strip() for text in row):
             return FileFormat("workbook", match_header(_without_empty_end(row), limits), record)
     raise UnreadableUploadError("empty", "The workbook's first sheet is empty. Export the answers again.")
@@ -39,7 +39,7 @@ def detect_workbook(path: Path, limits: LimitRules) -> FileFormat:
 def workbook_batches(path: Path, file_format: FileFormat, limits: LimitRules) -> Iterator[pa.RecordBatch]:
     """The rows below the header as numbered text batches (see `parsing.NUMBERED_SCHEMA`)."""
     header = file_format.header
-    rows = islice(_rows(path, limits), file_format.header_record + 1, None)
+    rows = islice(sheet_rows(path, limits), file_format.header_record + 1, None)
     number = 1
     while part := list(islice(rows, _BATCH)):
         yield _batch(part, number, header)
@@ -63,7 +63,7 @@ def _without_empty_end(row: tuple[str, ...]) -> tuple[str, ...]:
     return row
 
 
-def _rows(path: Path, limits: LimitRules) -> Iterator[tuple[str, ...]]:
+def sheet_rows(path: Path, limits: LimitRules) -> Iterator[tuple[str, ...]]:
     """All rows of the first sheet from its very first, empty or not."""
     _refuse_bombs(path, limits)
     try:
