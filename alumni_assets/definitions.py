@@ -13,6 +13,7 @@ from alumni_assets.notifications.sensor import notifications_sensor
 from alumni_assets.report.sensor import report_deliveries_sensor
 from alumni_assets.resources.athena import AthenaResource
 from alumni_assets.resources.engine import EngineResource, GlueConfig
+from alumni_assets.resources.erasure_key import ErasureKeyResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.queue import UploadQueueResource
@@ -87,6 +88,7 @@ def _resources(settings: Settings) -> dict[str, Any]:
                 glue=GlueConfig(**asdict(settings.glue)) if settings.glue else None,
             ),
             "notifier": NotifierResource(settings.notifier),
+            "erasure_key": ErasureKeyResource(settings.erasure_key),
         }
         | (
             {

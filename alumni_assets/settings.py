@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from alumni_assets.survey_rules import DEFAULT_RULES
 
 EngineName = Literal["local", "spark", "glue"]
 LogForm = Literal["text", "json"]
+_SHORTEST_KEY = 32
 _ARCHIVE_CLASSES = ("STANDARD", "STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
 
 
@@ -52,7 +53,8 @@ class Settings:
     `report` who gets the weekly report. `dashboard_port` is that on which this machine serves the page. `athena` is
     where the tables are views too, if anywhere. `engine` is what judges and transforms uploads; `spark_master` and
     `spark_memory` are for Spark on this machine, `glue` is for AWS Glue, if that is the engine. `logs` is the form
-    in which logs are printed. Intervals are in seconds.
+    in which logs are printed. `erasure_key` is the secret with which erased persons are remembered, empty without one.
+    Intervals are in seconds.
     """
 
     lake: str
@@ -76,6 +78,7 @@ class Settings:
     spark_memory: str
     glue: GlueSettings | None
     logs: LogForm
+    erasure_key: str = field(repr=False)
 
     @property
     def dashboard_url(self) -> str:
@@ -120,6 +123,7 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         spark_memory=_memory("ALUMNI_SPARK_MEMORY", value("ALUMNI_SPARK_MEMORY", "2GB")),
         glue=_glue(environment) if engine == "glue" else None,
         logs=_logs(value("ALUMNI_LOGS", "text")),
+        erasure_key=_erasure_key(value("ALUMNI_ERASURE_KEY", "")),
     )
 
 
@@ -182,6 +186,15 @@ def _logs(form: str) -> LogForm:
     if form != "json":
         raise SettingsError(f"ALUMNI_LOGS is {form!r}; it takes text or json.")
     return "json"
+
+
+def _erasure_key(key: str) -> str:
+    if key and len(key) < _SHORTEST_KEY:
+        raise SettingsError(
+            f"ALUMNI_ERASURE_KEY has {len(key)} characters; it takes a secret of at least {_SHORTEST_KEY}, such as "
+            "`openssl rand -hex 32` gives."
+        )
+    return key
 
 
 def _notifier(environment: Mapping[str, str]) -> NotifierSettings:

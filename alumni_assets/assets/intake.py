@@ -15,6 +15,7 @@ from dagster import (
     AssetMaterialization,
     Config,
     MetadataValue,
+    ResourceParam,
     multi_asset,
 )
 from pydantic import Field
@@ -27,12 +28,14 @@ from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.json_logs import Event, marked
 from alumni_assets.register import Register
 from alumni_assets.resources.engine import EngineResource
+from alumni_assets.resources.erasure_key import ErasureKeyResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.stages.engine import Engine
+from alumni_assets.stages.keeping_out import Doorkeeper
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.drift import Batch, Comparison, Profile, compared
 from alumni_assets.survey.errors import UnreadableUploadError
@@ -134,11 +137,13 @@ def take_in(
     lake: LakeResource,
     survey: SurveyResource,
     engine: EngineResource,
+    erasure_key: ResourceParam[ErasureKeyResource],
 ) -> Events:
     """Take in objects found under raw/, or uploads that are pinned already, one after the other."""
     lake.lake(Component.INGEST).sweep()  # what killed processes left half-written holds personal data too
     with engine.opened(context, lake, survey, Component.INGEST) as opened:
-        step = _Step(context, lake.lake(Component.INGEST), survey, opened, config.judge_again)
+        key = erasure_key.key()
+        step = _Step(context, lake.lake(Component.INGEST), survey, opened, config.judge_again, key)
         try:
             if config.keys:
                 step.announce(config.keys, step.pinned_now)
@@ -158,7 +163,13 @@ class _Step:
     """
 
     def __init__(
-        self, context: AssetExecutionContext, lake: Lake, survey: SurveyResource, engine: Engine, judge_again: bool
+        self,
+        context: AssetExecutionContext,
+        lake: Lake,
+        survey: SurveyResource,
+        engine: Engine,
+        judge_again: bool,
+        erasure_key: str,
     ) -> None:
         self.context = context
         self.lake = lake
@@ -167,6 +178,7 @@ class _Step:
         self.contract: Contract = survey.contract()
         self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
+        self.doorkeeper = Doorkeeper(lake, self.register, self.contract, erasure_key)
 
     def announce(self, subjects: Sequence[str], seen_as: Callable[[str], Seen | None]) -> None:
         """Let an engine that works ahead judge what will have to be judged; what breaks here, breaks again below."""
@@ -176,7 +188,7 @@ class _Step:
         for subject in subjects:
             try:
                 seen = seen_as(subject)
-                file_format = intake.inspect(self.lake, seen, self.contract.rules.limits) if seen else None
+                file_format = self._inspected(seen) if seen else None
             except Exception as error:
                 self.context.log.info(f"{presentation.shown(subject)} is not judged ahead: {type(error).__name__}")
                 continue
@@ -186,7 +198,7 @@ class _Step:
 
     def pinned_now(self, quoted_key: str) -> Seen | None:
         """The upload that the object under raw/ with that key is, pinned; None where there is nothing to judge."""
-        arrived = intake.pin(self.lake, self.register, layout.unquoted(quoted_key), intake.utc_now())
+        arrived = self._pinned(layout.unquoted(quoted_key))
         facts = self.register.facts(intake.RECENT_SECONDS)
         is_repeated = any(other in facts.ingested for other in same_content(facts, arrived.seen.upload))
         return None if arrived.is_unchanged or is_repeated else arrived.seen
@@ -205,7 +217,7 @@ class _Step:
         identity = layout.listing_identity(key, entry.etag, entry.size)
         self.register.begin_attempt(identity)
         try:
-            arrived = intake.pin(self.lake, self.register, key, intake.utc_now())
+            arrived = self._pinned(key)
         except intake.UploadChangedError as error:
             self.context.log.info(f"{error} It is taken in when it is complete.")
             self.register.end_attempts(identity)
@@ -215,6 +227,14 @@ class _Step:
         elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
             yield from self._reported_or_ingested(arrived.seen)
         self.register.end_attempts(identity)
+
+    def _pinned(self, key: str) -> intake.Arrived:
+        checked = self.doorkeeper.checked(key)
+        return intake.pin(self.lake, self.register, key, intake.utc_now(), checked)
+
+    def _inspected(self, seen: Seen) -> FileFormat | UnreadableUploadError:
+        self.doorkeeper.require_rewritten(seen)
+        return intake.inspect(self.lake, seen, self.contract.rules.limits)
 
     def again(self, upload: str) -> Events:
         """Take in an upload again from its pinned copy, or report it as it was judged."""
@@ -274,7 +294,7 @@ class _Step:
     def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
         if not ingested.invalid or intake.has_correction_files(self.lake, seen.upload):
             return
-        found = intake.inspect(self.lake, seen, self.contract.rules.limits)
+        found = self._inspected(seen)
         if not isinstance(found, UnreadableUploadError):
             intake.write_correction_files(self.lake, seen.upload, found, self.contract, ingested.invalid)
 
@@ -285,7 +305,7 @@ class _Step:
             self.register.enter_ingested(repeated)
             yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
             return
-        found = intake.inspect(self.lake, seen, self.contract.rules.limits)
+        found = self._inspected(seen)
         if isinstance(found, UnreadableUploadError):
             yield from self._rejected(seen, found)
             return

@@ -104,12 +104,13 @@ def _keep_returned(lake: Lake, seen: Seen, file_format: FileFormat, contract: Co
         for part in numbered_parts(pinned, file_format, contract.rules.limits):
             batch = part()
             if len(uploads) < _MOST_NAMES:
-                uploads |= set(pc.unique(_plain(batch[UPLOAD_TITLE])).to_pylist())
-            sink.write(_returned(batch))
+                uploads |= set(pc.unique(named_uploads(batch[UPLOAD_TITLE])).to_pylist())
+            sink.write(returned_rows(batch))
     return uploads - {""}
 
 
-def _returned(batch: pa.RecordBatch) -> pa.RecordBatch:
+def returned_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of a correction with what was defused restored, and in `names_row` the number of the row that each names."""
     columns = {name: _own_cells(batch[name]) for name in NAMES}
     columns["names_row"] = _row_numbers(batch[ROW_TITLE])
     return pa.RecordBatch.from_arrays(
@@ -122,7 +123,8 @@ def _own_cells(texts: pa.Array) -> pa.Array:
     return pc.if_else(kept(texts), pa.scalar(None, pa.string()), restored(texts))
 
 
-def _plain(texts: pa.Array) -> pa.Array:
+def named_uploads(texts: pa.Array) -> pa.Array:
+    """What the cells of `_upload` say."""
     return pc.utf8_trim_whitespace(restored(pc.fill_null(texts, "")))
 
 
@@ -142,7 +144,7 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
             "several_uploads",
             "The column _upload names more than one upload. Give back the rows of each in a file of its own.",
         )
-    upload = _whole_id(facts, next(iter(uploads), ""))
+    upload = whole_id(facts, next(iter(uploads), ""))
     ingested = facts.ingested.get(upload)
     if ingested is None and upload in facts.seen:
         raise UploadNotTakenInError(f"{upload} is not taken in yet; its correction is taken in after it.")
@@ -172,7 +174,7 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
     return ingested
 
 
-def _whole_id(facts: Facts, text: str) -> str:
+def whole_id(facts: Facts, text: str) -> str:
     """The id of an upload of which only the digits are given, as a workbook does where it cannot hold the name."""
     if not re.fullmatch(r"'?@[0-9a-f]{8,64}", text):
         return text

@@ -53,11 +53,12 @@ class Arrived:
     is_unchanged: bool
 
 
-def pin(lake: Lake, register: Register, key: str, now: datetime) -> Arrived:
+def pin(lake: Lake, register: Register, key: str, now: datetime, checked: str | None = None) -> Arrived:
     """Pin the object at `raw/<key>` and enter it in the register; `key` is the part after raw/.
 
-    `now` is in UTC. Doing it again changes nothing. Raises `UploadChangedError` when the object
-    changed on the way, and `LakeKeyError` when it is gone.
+    `now` is in UTC. `checked` is the SHA-256 of the content in which is nobody who was erased (see `keeping_out.py`).
+    Doing it again changes nothing. Raises `UploadChangedError` when the object changed on the way, and `LakeKeyError`
+    when it is gone.
     """
     source = layout.RAW + key
     before = lake.stat(source)
@@ -67,7 +68,9 @@ def pin(lake: Lake, register: Register, key: str, now: datetime) -> Arrived:
     known = {seen.upload: seen.sha256 for seen in facts.seen.values() if seen.key == key}
     with lake.local_copy(source) as path:
         sha256 = sha256_of(path)
-        upload = _free_id(key, sha256, known)
+        if facts.erasures and checked != sha256:
+            raise UploadChangedError(f"{lake.url(source)} changed after it was looked through for erased persons.")
+        upload = _known_id(sha256, known) or _free_id(key, sha256, known)
         size = _copy_once(lake, path, layout.pinned_key(upload), sha256)
     after = lake.stat(source)
     if after is not None and (after.etag, after.size) != (before.etag, before.size):
@@ -213,6 +216,11 @@ def _duplicate(seen: Seen, other: str, now: datetime, reason: str) -> Ingested:
 
 def _is_before(one: Seen, other: Seen) -> bool:
     return (one.received_at, one.upload) < (other.received_at, other.upload)
+
+
+def _known_id(sha256: str, known: Mapping[str, str]) -> str | None:
+    """The upload under this key that has this content now: its id may tell of the one before an erasure."""
+    return next((upload for upload, content in known.items() if content == sha256), None)
 
 
 def _free_id(key: str, sha256: str, known: Mapping[str, str]) -> str:

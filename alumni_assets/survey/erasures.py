@@ -47,6 +47,11 @@ class Ledger:
         found = self.last(sha256)
         return found.into if found else sha256
 
+    def is_without_all(self, sha256: str) -> bool:
+        """Whether a content came about by taking out the rows of all persons who are erased by now."""
+        number = len(self.erasures)
+        return any(made.into == sha256 and made.erasures >= number for made in self.rewritten.values())
+
     def seen(self, fact: Seen) -> Seen:
         """A fact in the terms of what is stored now, like the next. The counts of rows in them stay as they are."""
         found = self.last(fact.sha256)

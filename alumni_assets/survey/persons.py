@@ -6,12 +6,15 @@ names as these are or, as in the ledger of erasures, by keyed hashes of them. Pu
 are is looked up in `stages/person_rows.py`.
 """
 
+import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +24,8 @@ from alumni_assets.contract import NAMES
 from alumni_assets.survey import cells
 from alumni_assets.survey_rules import PhoneRules
 
-Seal = Callable[[str], str]
 _CHECKED = "alumni_assets erasures"
+_MARK_DIGITS = 8
 
 
 class Whose(IntEnum):
@@ -32,6 +35,60 @@ class Whose(IntEnum):
     OTHERS = 1
     BY_CONTACT = 2
     BY_ID = 3
+
+
+class Seal(Protocol):
+    """Makes names into what they are known by."""
+
+    def __call__(self, name: str) -> str:
+        """The sealed name."""
+
+    def likely(self, names: np.ndarray, sealed: frozenset[str]) -> np.ndarray:
+        """The places of the names, an array of texts, that may be among some sealed ones: all others are not."""
+
+
+class Unsealed:
+    """Names as they are."""
+
+    def __call__(self, name: str) -> str:
+        return name
+
+    def likely(self, names: np.ndarray, sealed: frozenset[str]) -> np.ndarray:
+        return np.arange(names.size)
+
+
+@dataclass(frozen=True)
+class KeyedSeal:
+    """HMAC-SHA256 under a key, in hex: without the key, names cannot be tried out.
+
+    In front are 32 bits of SipHash-2-4 under a key that is derived from it. That is a keyed hash too, and one that
+    costs so little that a whole file can be looked through.
+    """
+
+    key: str
+
+    def __repr__(self) -> str:
+        return "KeyedSeal()"
+
+    def __call__(self, name: str) -> str:
+        (mark,) = self._marks(np.array([name], object))
+        return f"{mark:0{_MARK_DIGITS}x}{self._digest(name).hex()}"
+
+    def likely(self, names: np.ndarray, sealed: frozenset[str]) -> np.ndarray:
+        marks = np.array([int(name[:_MARK_DIGITS], 16) for name in sealed], np.uint64)
+        return np.flatnonzero(np.isin(self._marks(names), marks))
+
+    def _digest(self, name: str) -> bytes:
+        return hmac.digest(self.key.encode(), name.encode(), hashlib.sha256)
+
+    def _marks(self, names: np.ndarray) -> np.ndarray:
+        from pandas.util import hash_array  # takes its time to import
+
+        return hash_array(names, hash_key=self._mark_key, categorize=False) >> np.uint64(32)
+
+    @cached_property
+    def _mark_key(self) -> str:
+        return base64.b85encode(self._digest("marks")).decode()[:16]
 
 
 @dataclass(frozen=True)
@@ -45,6 +102,10 @@ class Persons:
     def by_id(self, ids: pa.Array) -> np.ndarray:
         """Which of these employee ids, as text or as numbers, are theirs; null is nobody's."""
         return self._known(pc.cast(ids, pa.string()), "id")
+
+    def by_id_in(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Which rows of text have an employee id of theirs."""
+        return self.by_id(employee_ids(rows["employee_id"]))
 
     def whose(self, rows: pa.RecordBatch) -> np.ndarray:
         """For each row of text whose it is, as numbers of `Whose`.
@@ -79,10 +140,12 @@ class Persons:
         return cells.phone(cells.tidy(texts), self.phones)
 
     def _known(self, texts: pa.Array, kind: str) -> np.ndarray:
-        encoded = texts.dictionary_encode()
-        known = np.array([self.seal(f"{kind}:{text}") in self.names for text in encoded.dictionary.to_pylist()], bool)
-        found = pa.array(known).take(encoded.indices)
-        return pc.fill_null(found, False).to_numpy(zero_copy_only=False).astype(bool)
+        found = np.zeros(len(texts), bool)
+        given = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False))
+        names = pc.binary_join_element_wise(f"{kind}:", texts.drop_null(), "").to_numpy(zero_copy_only=False)
+        for place in self.seal.likely(names, self.names):
+            found[given[place]] = self.seal(names[place]) in self.names
+        return found
 
 
 def person(employee_id: str, phones: PhoneRules) -> Persons:
@@ -90,13 +153,7 @@ def person(employee_id: str, phones: PhoneRules) -> Persons:
     (text,) = employee_ids(pa.array([employee_id])).to_pylist()
     if text is None:
         raise ValueError("an employee id has only digits, at most 18 of them")
-    return Persons(frozenset({f"id:{text}"}), str, phones)
-
-
-def sealed_with(key: str) -> Seal:
-    """HMAC-SHA256 under a key, in hex: without the key, names cannot be tried out."""
-    secret = key.encode()
-    return lambda name: hmac.digest(secret, name.encode(), hashlib.sha256).hex()
+    return Persons(frozenset({f"id:{text}"}), Unsealed(), phones)
 
 
 def check_of(seal: Seal) -> str:

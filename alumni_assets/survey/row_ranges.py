@@ -67,6 +67,16 @@ def size(joined: Sequence[tuple[int, int]]) -> int:
     return sum(last - first + 1 for first, last in joined)
 
 
+def are_in(rows: "np.ndarray", ranges: Iterable[str]) -> "np.ndarray":
+    """Which row numbers are in the ranges."""
+    import numpy as np
+
+    found = np.zeros(rows.size, bool)
+    for first, last in bounds(ranges):
+        found |= (rows >= first) & (rows <= last)
+    return found
+
+
 def _bounds(text: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(text.strip())
     if match is None:

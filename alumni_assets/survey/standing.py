@@ -176,12 +176,13 @@ class Erasure:
 class Rewritten:
     """That the content with this SHA-256 was replaced by one without the rows of erased persons.
 
-    `into` is the SHA-256 of that, `size` its size in bytes.
+    `into` is the SHA-256 of that, `size` its size in bytes; nobody is in it of the first `erasures` in the log.
     """
 
     sha256: str
     into: str
     size: int
+    erasures: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ FOLDERS = (
 _WITHIN = ("raw/sheet/", "athena/readers/")
 FACTS = (
     "seen", "arrivals", "ingested", "attempts", "decisions", "transformed", "waivers", "notices", "reports", "exports",
+    "erasures", "rewritten",
 )  # fmt: skip
 EVERYWHERE = tuple(f"{folder}/" for folder in FOLDERS) + tuple(f"register/{kind}/" for kind in FACTS) + _WITHIN
 _COMPONENTS = ("uploader", "ingest", "transform", "archive", "warehouse", "notifier")
@@ -67,7 +68,7 @@ _REGISTER = tuple(f"register/{kind}/" for kind in FACTS)
 RIGHTS = {
     "services": Rights(writes=("logs/",), others=tuple(f"become {name}" for name in _COMPONENTS)),
     "uploader": Rights(
-        lists=("raw/", "raw/sheet/", "sheet/", "register/exports/", "register/seen/"),
+        lists=("raw/", "raw/sheet/", "sheet/", "register/exports/", "register/seen/", "register/rewritten/"),
         reads=("raw/sheet/", "sheet/", "register/exports/"),
         writes=("raw/", "raw/sheet/", "sheet/", "register/exports/"),
         deletes=("sheet/",),
@@ -78,6 +79,7 @@ RIGHTS = {
         writes=(
             "pinned/", "valid/", "invalid/", "spark/",
             "register/seen/", "register/arrivals/", "register/ingested/", "register/attempts/",
+            "raw/", "raw/sheet/", "register/rewritten/",
         ),
         deletes=("invalid/", "register/attempts/", "spark/"),
         others=("receive", "delete message", *_JOB),

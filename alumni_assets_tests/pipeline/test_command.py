@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from alumni_assets import cli
+from alumni_assets.settings import load_settings
 
 from .answers import answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline
@@ -183,10 +184,10 @@ def test_something_that_breaks_is_told_in_a_sentence_with_status_1(
 ) -> None:
     from alumni_assets.stages import intake
 
-    def broken(_lake: object, _register: object, key: str, _now: object) -> Any:
+    def broken(_lake: object, _register: object, key: str, *more: object) -> Any:
         if key == "broken.csv":
             raise OSError("secret@school.edu.ph")
-        return pin(_lake, _register, key, _now)  # type: ignore[arg-type]
+        return pin(_lake, _register, key, *more)  # type: ignore[arg-type]
 
     pin = intake.pin
     monkeypatch.setattr(intake, "pin", broken)
@@ -260,6 +261,14 @@ def test_a_setting_that_means_nothing_is_told_with_status_2(
     ended = alumni("status")
     assert ended.status == 2
     assert value in ended.err
+
+
+def test_a_key_that_is_too_short_is_told_and_no_key_is_shown(alumni: Alumni, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALUMNI_ERASURE_KEY", "short secret")
+    ended = alumni("status")
+    assert (ended.status, "at least 32" in ended.err, "short secret" in ended.err) == (2, True, False)
+    key = "a secret that is long enough for tests"
+    assert key not in repr(load_settings({"ALUMNI_ERASURE_KEY": key}))
 
 
 def test_a_folder_tells_no_queue_of_uploads(alumni: Alumni, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,10 +141,10 @@ def unreadable(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, key: str) ->
     """Let a file be one that breaks whatever takes it in."""
     from alumni_assets.stages import intake
 
-    def broken(lake: object, register: object, found: str, now: object) -> Any:
+    def broken(lake: object, register: object, found: str, *more: object) -> Any:
         if found == key:
             raise OSError("the disk has a bad sector")
-        return pin(lake, register, found, now)  # type: ignore[arg-type]
+        return pin(lake, register, found, *more)  # type: ignore[arg-type]
 
     pin = intake.pin
     monkeypatch.setattr(intake, "pin", broken)
