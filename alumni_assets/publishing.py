@@ -32,7 +32,7 @@ DICTIONARY_KEY = f"{FOLDER}data_dictionary.md"
 DATA_SOURCE_KEY = f"{FOLDER}alumni.pbids"
 
 # The table whose Parquet file is written last: when it bears a number, that publication is complete.
-_SEAL = "publication"
+SEAL = "publication"
 
 
 @dataclass(frozen=True)
@@ -66,24 +66,24 @@ def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) ->
                 return Publication(_generation_here(connection), ())
             generation = _begin_generation(connection, lake, utc)
         with writer.transaction() as connection:
-            for table in sorted(tables - {_SEAL}):
+            for table in sorted(tables - {SEAL}):
                 _publish_table(connection, lake, table, generation)
         _publish_database(writer, lake)
         lake.put_bytes(DICTIONARY_KEY, data_dictionary(generation, utc).encode())
         lake.put_bytes(DATA_SOURCE_KEY, data_source_file(lake.url(FOLDER)).encode())
         with writer.transaction() as connection:
-            _publish_table(connection, lake, _SEAL, generation)
+            _publish_table(connection, lake, SEAL, generation)
             mark_all_published(connection)
-    return Publication(generation, tuple(name for name in TABLES if name in tables and name != _SEAL))
+    return Publication(generation, tuple(name for name in TABLES if name in tables and name != SEAL))
 
 
 def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
     """The tables whose files have to be written; empty when everything is published as it is here."""
     if describe_tables(connection):
-        mark_changed(connection, _SEAL)
+        mark_changed(connection, SEAL)
     present = {entry.key for entry in lake.list(FOLDER)}
     if not {DATABASE_KEY, DICTIONARY_KEY, DATA_SOURCE_KEY} <= present:
-        mark_changed(connection, _SEAL)
+        mark_changed(connection, SEAL)
     missing = {name for name in TABLES if table_key(name) not in present}
     return unpublished_tables(connection) | missing
 
@@ -91,14 +91,14 @@ def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
 def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime) -> int:
     """Enter the next publication into the warehouse; it stays unpublished there until it is complete."""
     generation = max(_generation_here(connection), _generation_published(lake)) + 1
-    connection.execute(f"DELETE FROM {_SEAL}")
-    connection.execute(f"INSERT INTO {_SEAL} VALUES ($1, $2)", [generation, utc])
-    mark_changed(connection, _SEAL)
+    connection.execute(f"DELETE FROM {SEAL}")
+    connection.execute(f"INSERT INTO {SEAL} VALUES ($1, $2)", [generation, utc])
+    mark_changed(connection, SEAL)
     return generation
 
 
 def _generation_here(connection: DuckDBPyConnection) -> int:
-    return only_count(connection.execute(f"SELECT coalesce(max(generation), 0) FROM {_SEAL}"))
+    return only_count(connection.execute(f"SELECT coalesce(max(generation), 0) FROM {SEAL}"))
 
 
 def _generation_published(lake: Lake) -> int:
@@ -107,7 +107,7 @@ def _generation_published(lake: Lake) -> int:
     Readers compare numbers, so they must go on rising when the warehouse is begun anew.
     """
     try:
-        metadata = pq.read_metadata(BytesIO(lake.read_bytes(table_key(_SEAL)))).metadata or {}
+        metadata = pq.read_metadata(BytesIO(lake.read_bytes(table_key(SEAL)))).metadata or {}
         return int(metadata.get(b"generation", b"0"))
     except (LakeKeyError, pa.ArrowInvalid):
         return 0

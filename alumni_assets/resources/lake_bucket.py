@@ -12,7 +12,7 @@ import base64
 import io
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
@@ -199,8 +199,34 @@ class BucketLake(Lake):
         """Never: an object appears in a bucket when it is complete."""
         return False
 
-    def sweep(self) -> int:
+    def sweep(self, everything: bool = False) -> int:
+        """The folder for temporary files may be that of other lakes too."""
         return sweep_scratch(self._spool)
+
+    def forget_earlier(self, prefix: str) -> int:
+        """A bucket without versioning has none."""
+        start, forgotten = self._root + check_prefix(prefix), 0
+        asked = partial(self._client.list_object_versions, Bucket=self._bucket, Prefix=start)
+        while True:
+            page = self._done("Listing versions of", prefix, asked)
+            marks = page.get("DeleteMarkers", [])
+            earlier = [*(item for item in page.get("Versions", []) if not item["IsLatest"]), *marks]
+            if earlier:
+                self._done("Deleting earlier versions of", prefix, partial(self._delete_versions, prefix, earlier))
+            forgotten += len(earlier)
+            if not page["IsTruncated"]:
+                return forgotten
+            asked = partial(asked, KeyMarker=page["NextKeyMarker"], VersionIdMarker=page["NextVersionIdMarker"])
+
+    def _delete_versions(self, prefix: str, versions: Sequence[Any]) -> None:
+        objects: Any = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in versions]
+        done = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+        if done.get("Errors"):
+            code = done["Errors"][0].get("Code", "")
+            raise LakeError(
+                f"Deleting earlier versions of {self.url(prefix)!r} failed: S3 answered {code} for "
+                f"{len(done['Errors']):,} of them. {ADVICE.get(code, TROUBLE_ADVICE)}"
+            )
 
     def _name(self, key: str) -> str:
         """The object's name in the bucket, where any name that a listing shows will do."""

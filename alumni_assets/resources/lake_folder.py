@@ -23,6 +23,7 @@ from pathlib import Path
 from alumni_assets.resources.lake_interface import (
     INCOMING,
     OWNER_FOLDER,
+    SCRATCH_LIFETIME,
     Checksum,
     Lake,
     LakeEntry,
@@ -155,9 +156,13 @@ class FolderLake(Lake):
                 return error.errno == errno.EAGAIN
         return False
 
-    def sweep(self) -> int:
+    def sweep(self, everything: bool = False) -> int:
         self._require_root()
-        return sweep_scratch(self._path(INCOMING))
+        return sweep_scratch(self._path(INCOMING), 0 if everything else SCRATCH_LIFETIME)
+
+    def forget_earlier(self, prefix: str) -> int:
+        self._require_root()
+        return 0
 
     def _path(self, key: str) -> Path:
         """Where the object of that name is. Raises LakeError when a link leads out of the lake on the way."""

@@ -152,8 +152,18 @@ class Lake(ABC):
         """Whether a program on this machine has the object open for writing, as far as that can be known."""
 
     @abstractmethod
-    def sweep(self) -> int:
-        """Remove what writers that were killed left behind, once it is a day old; returns how many."""
+    def sweep(self, everything: bool = False) -> int:
+        """Remove what writers that were killed left behind, once it is a day old; returns how many.
+
+        With `everything`, whatever its age, where the folder is the lake's own: nobody may be at work in it then.
+        """
+
+    @abstractmethod
+    def forget_earlier(self, prefix: str) -> int:
+        """Delete every earlier version, and every mark of a deletion, that the storage keeps below a folder.
+
+        What there is stays. Returns how many were deleted; a local folder keeps none.
+        """
 
 
 def check_key(key: str, *, empty_segments: bool = False) -> str:
@@ -225,23 +235,23 @@ def scratch_path(parent: Path, key: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep_scratch(parent: Path) -> int:
-    """Remove the scratch folders in `parent` in which nothing has changed for a day; returns how many."""
+def sweep_scratch(parent: Path, lifetime: float = SCRATCH_LIFETIME) -> int:
+    """Remove the scratch folders in `parent` in which nothing has changed for that many seconds; returns how many."""
     with os_errors("Sweeping", printable(parent)):
-        dead = [folder for folder in parent.glob(f"{SCRATCH_PREFIX}*") if _is_dead(folder)]
+        dead = [folder for folder in parent.glob(f"{SCRATCH_PREFIX}*") if _is_dead(folder, lifetime)]
         for folder in dead:
             shutil.rmtree(folder, ignore_errors=True)
     return len(dead)
 
 
-def _is_dead(folder: Path) -> bool:
+def _is_dead(folder: Path, lifetime: float) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
     try:
         changed = max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
     except (FileNotFoundError, PermissionError):  # its writer has just finished, or is somebody else
         return False
-    return time.time() - changed > SCRATCH_LIFETIME
+    return time.time() - changed > lifetime
 
 
 def printable(path: Path) -> str:

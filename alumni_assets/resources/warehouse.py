@@ -65,6 +65,12 @@ class WarehouseResource(ConfigurableResource):
         with self.exclusively() as writer, writer.transaction() as connection:
             yield connection
 
+    def begin_anew(self) -> None:
+        """Delete the file, in which DuckDB keeps what was deleted; it is rebuilt from the lake. Waits for its turn."""
+        with self.exclusively() as writer:
+            for path in (writer.path, writer.path.with_name(f"{writer.path.name}.wal")):
+                path.unlink(missing_ok=True)
+
     @contextmanager
     def exclusively(self) -> Iterator["WarehouseWriter"]:
         """The turn to write, for several transactions and for copying the file between them.

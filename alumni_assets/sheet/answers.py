@@ -126,7 +126,12 @@ def row_hash(header: SheetHeader, cells: Sequence[str]) -> bytes:
 
 def person_hash(header: SheetHeader, cells: Sequence[str]) -> bytes | None:
     """What identifies whose answer it is: the employee id. None where that is empty."""
-    employee_id = cells[header.names.index("=employee_id")].strip().removesuffix(".0").lstrip("0").casefold()
+    return hash_of_id(cells[header.names.index("=employee_id")])
+
+
+def hash_of_id(text: str) -> bytes | None:
+    """What identifies whose answer has this employee id. None for an empty one."""
+    employee_id = text.strip().removesuffix(".0").lstrip("0").casefold()
     return hashlib.sha256(employee_id.encode()).digest()[:PERSON_BYTES] if employee_id else None
 
 

@@ -19,7 +19,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -274,12 +274,32 @@ class Checkpoint:
 def open_checkpoint(lake: Lake, home: Path, sheet: str) -> Iterator[Checkpoint]:
     """The checkpoint of a sheet, with its file in `home`: one for each lake."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lake_id = hashlib.sha256(lake.url(layout.exports_folder(sheet)).encode()).hexdigest()[:8]
-    with closing(
-        sqlite3.connect(home / f"sheet-{sheet}-{lake_id}.sqlite", timeout=_LOCK_SECONDS, isolation_level=None)
-    ) as database:
+    with closing(sqlite3.connect(_file(lake, home, sheet), timeout=_LOCK_SECONDS, isolation_level=None)) as database:
         database.executescript(_TABLES)
         yield Checkpoint(lake, sheet, database)
+
+
+def forget_person(lake: Lake, home: Path, sheet: str, person: bytes) -> int:
+    """Take out of all facts of a sheet whose answers these were, but not which answers; returns how many facts changed.
+
+    `person` is what `answers.person_hash` gives. The file in `home`, which would keep it, is deleted; it is made again.
+    """
+    changed = 0
+    for entry in list(lake.list(layout.exports_folder(sheet))):
+        export = Export.decoded(entry.key, lake.read_bytes(entry.key))
+        parts = [*_parts(export.new, ROW_BYTES + PERSON_BYTES)]
+        left = b"".join(part[:ROW_BYTES] + _NOBODY if part[ROW_BYTES:] == person else part for part in parts)
+        if left != export.new:
+            lake.put_bytes(entry.key, replace(export, new=left).encoded())
+            changed += 1
+    _file(lake, home, sheet).unlink(missing_ok=True)
+    return changed
+
+
+def _file(lake: Lake, home: Path, sheet: str) -> Path:
+    """The file of a sheet's checkpoint: one for each lake."""
+    lake_id = hashlib.sha256(lake.url(layout.exports_folder(sheet)).encode()).hexdigest()[:8]
+    return home / f"sheet-{sheet}-{lake_id}.sqlite"
 
 
 def _parts(packed: bytes, size: int) -> Iterator[bytes]:

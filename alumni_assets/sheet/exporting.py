@@ -88,6 +88,16 @@ class Exporter:
                 return done
         raise SheetError("overtaken", "Other exporters of the same sheet are at work all the time. Stop all but one.")
 
+    def finish(self) -> Exported:
+        """Finish what exporters that were killed have left, and delete what none will; nobody else may be at work."""
+        done = Exported()
+        with open_checkpoint(self.lake, self.home, self.sheet) as checkpoint:
+            checkpoint.renew()
+            self._finish_pending(checkpoint, done)
+        for entry in list(self.lake.list(layout.pending_exports_folder(self.sheet))):
+            self.lake.delete(entry.key)  # no fact lists its answers: they are new at the next export
+        return done
+
     def _export_once(self, checkpoint: Checkpoint, number: int, accept_header: bool, done: Exported) -> None:
         """Read the sheet once and export what is new in it, in exports from `number` on."""
         with self.read() as content:
@@ -192,9 +202,13 @@ class Exporter:
         return made
 
     def _was_taken_in(self, key: str, content: bytes) -> bool:
-        """Whether the pipeline has the upload already: people may have changed the file since."""
+        """Whether the pipeline has the upload already: people may have changed the file since.
+
+        Where it had answers of a person who was erased, it is known by its content without them.
+        """
         sha256 = hashlib.sha256(content).hexdigest()
-        return self.lake.stat(layout.fact_key("seen", upload_id(key, sha256))) is not None
+        facts = (layout.fact_key("seen", upload_id(key, sha256)), layout.rewritten_key(sha256))
+        return any(self.lake.stat(fact) is not None for fact in facts)
 
 
 def _answers(header: SheetHeader, content: BinaryIO) -> Iterator[tuple[str, ...]]:

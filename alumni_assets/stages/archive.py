@@ -51,12 +51,7 @@ def archive_upload(
 
 def seal_archive(lake: Lake, seen: Seen, folder: str, copies: Sequence[ArchivedFile]) -> None:
     """Write the manifest of what was archived; call it when all that has to follow from that is on record."""
-    manifest = {
-        "upload": seen.upload,
-        "received_at": seen.received_at.isoformat(),
-        "files": [{"key": copy.key, "size": copy.size, "sha256": copy.sha256} for copy in copies],
-    }
-    lake.put_bytes(f"{folder}{MANIFEST}", json.dumps(manifest, indent=1).encode())
+    _put_manifest(lake, folder, {"upload": seen.upload, "received_at": seen.received_at.isoformat()}, copies)
 
 
 def unarchived(facts: Facts, archived: Collection[str]) -> list[str]:
@@ -87,6 +82,17 @@ def archived_files(lake: Lake, folder: str) -> list[ArchivedFile]:
         )
         for file in manifest["files"]
     ]
+
+
+def write_manifest(lake: Lake, folder: str, copies: Sequence[ArchivedFile]) -> None:
+    """Write a folder's manifest anew for these copies, which took the places of others."""
+    about = json.loads(lake.read_bytes(f"{folder}{MANIFEST}"))
+    _put_manifest(lake, folder, {name: about[name] for name in ("upload", "received_at")}, copies)
+
+
+def _put_manifest(lake: Lake, folder: str, about: Mapping[str, str], copies: Sequence[ArchivedFile]) -> None:
+    files = [{"key": copy.key, "size": copy.size, "sha256": copy.sha256} for copy in copies]
+    lake.put_bytes(f"{folder}{MANIFEST}", json.dumps({**about, "files": files}, indent=1).encode())
 
 
 def damaged_copies(lake: Lake, copies: list[ArchivedFile]) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ How a row is judged is in `survey/validation.py`.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from pathlib import Path
@@ -127,6 +127,14 @@ def _count(result: Validated, good: pa.RecordBatch, bad: pa.RecordBatch) -> None
     result.sample += bad.slice(0, _SAMPLED - len(result.sample)).to_pylist()
     if bad.num_rows:
         result.reasons.update(_reasons(bad))
+
+
+def reasons_of(batches: Iterable[pa.RecordBatch]) -> Counter[tuple[str, str]]:
+    """How many problems there are in batches of invalid rows, by `(column header, code)`."""
+    found: Counter[tuple[str, str]] = Counter()
+    for batch in batches:
+        found.update(_reasons(batch))
+    return found
 
 
 def _reasons(bad: pa.RecordBatch) -> Counter[tuple[str, str]]:

@@ -16,7 +16,7 @@ import pytest
 
 from alumni_assets.resources.lake import Lake, LakeEntry, LakeError, LakeKeyError, LakeResource
 
-from .conftest import Place
+from .conftest import FolderPlace, Place
 
 ODD_KEYS = [
     "raw/two words.csv",
@@ -358,6 +358,21 @@ def test_a_killed_writer_leaves_nothing_visible_and_is_swept_up_after_a_day(plac
         os.utime(file, (yesterday, yesterday))
     assert place.lake.sweep() == 1
     assert list(place.spool.iterdir()) == []
+
+
+def test_where_nobody_is_at_work_a_folder_is_swept_of_everything(folder_place: FolderPlace) -> None:
+    (folder_place.spool / "alumni-lake-dead").mkdir(parents=True)
+    (folder_place.spool / "alumni-lake-dead" / "object").write_bytes(b"half")
+    assert folder_place.lake.sweep() == 0
+    assert folder_place.lake.sweep(everything=True) == 1
+    assert list(folder_place.spool.iterdir()) == []
+
+
+def test_without_versions_there_is_nothing_to_forget(place: Place) -> None:
+    place.lake.put_bytes("valid/a", b"1")
+    place.lake.put_bytes("valid/a", b"2")
+    assert place.lake.forget_earlier("valid/") == 0
+    assert whole(place.lake) == {"valid/a": b"2"}
 
 
 def test_sweeping_leaves_other_peoples_files_alone(place: Place) -> None:

@@ -407,3 +407,20 @@ def test_facts_are_stored_as_they_are(any_bucket: BucketPlace) -> None:
     any_bucket.lake.create_bytes("register/a.json", fact)
     stored = any_bucket.client.get_object(Bucket=any_bucket.bucket, Key=f"{PREFIX}/register/a.json")
     assert stored["Body"].read() == fact
+
+
+def test_earlier_versions_and_marks_of_deletions_are_forgotten_below_a_folder_only(bucket_place: BucketPlace) -> None:
+    client, bucket = bucket_place.client, bucket_place.bucket
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for content in (b"1", b"2", b"3"):
+        bucket_place.lake.put_bytes("valid/a", content)
+        bucket_place.lake.put_bytes("valid/gone", content)
+        bucket_place.lake.put_bytes("register/a", content)
+    bucket_place.lake.delete("valid/gone")
+    assert bucket_place.lake.forget_earlier("valid/") == 6
+    assert bucket_place.lake.forget_earlier("valid/") == 0
+    found = client.list_object_versions(Bucket=bucket)
+    assert "DeleteMarkers" not in found
+    names = [item["Key"].removeprefix(bucket_place.prefix) for item in found["Versions"]]
+    assert sorted(names) == ["register/a"] * 3 + ["valid/a"]
+    assert bucket_place.lake.read_bytes("valid/a") == b"3"

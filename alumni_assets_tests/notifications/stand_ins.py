@@ -133,7 +133,10 @@ class MemoryLake(Lake):
     def is_being_written(self, key: str) -> bool:
         return False
 
-    def sweep(self) -> int:
+    def sweep(self, everything: bool = False) -> int:
+        return 0
+
+    def forget_earlier(self, prefix: str) -> int:
         return 0
 
 

@@ -1,6 +1,8 @@
 """What is exported, and when: each answer once, whatever happens to the sheet and to the exporter."""
 
+import base64
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -17,9 +19,13 @@ import pytest
 from alumni_assets import layout
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import LakeError
+from alumni_assets.sheet.answers import hash_of_id
+from alumni_assets.sheet.checkpoint import forget_person
 from alumni_assets.sheet.errors import SheetError
+from alumni_assets.sheet.exporting import Exporter
 from alumni_assets.survey.naming import upload_id
-from alumni_assets.survey.standing import Seen
+from alumni_assets.survey.standing import Rewritten, Seen
+from alumni_assets.survey_rules import default_rules
 from alumni_assets_tests.sheet.conftest import HEADER, NOW, Desk, Sheet, WatchedLake, answer, as_file
 
 FIRST, SECOND, THIRD = (f"raw/sheet/answers-00000{number}.csv" for number in (1, 2, 3))
@@ -273,6 +279,44 @@ def test_killed_after_the_upload_a_person_may_have_corrected_it_before_the_next_
     assert desk.export().new == 0
     assert desk.lake.read_bytes(FIRST) == b"corrected"
     assert not list(desk.lake.list("sheet/"))
+
+
+@pytest.mark.parametrize(("write", "arrives"), [(2, False), (3, True)])
+def test_what_killed_exporters_left_is_finished_or_thrown_away_when_nobody_is_at_work(
+    desk: Desk, write: int, arrives: bool
+) -> None:
+    with pytest.raises(KilledError):
+        desk.export(lake=killed_at(desk, write, "before"))
+    exporter = Exporter(desk.lake, desk.home, "answers", default_rules().limits, lambda: as_file(b""), lambda: NOW)
+    assert exporter.finish().finished == (["sheet/answers-000001.csv"] if arrives else [])
+    assert list(desk.lake.list("sheet/")) == []
+    assert desk.export().new == (0 if arrives else 3)
+    assert desk.exported() == [answer(1), answer(2), answer(3)]
+
+
+def test_an_upload_that_was_rewritten_for_an_erasure_counts_as_delivered(desk: Desk) -> None:
+    with pytest.raises(KilledError):
+        desk.export(lake=killed_at(desk, 4, "before"))
+    exported = hashlib.sha256(desk.lake.read_bytes(FIRST)).hexdigest()
+    Register(desk.lake, desk.home).enter_rewritten(Rewritten(exported, "another", 1))
+    desk.lake.put_bytes(FIRST, b"without somebody")
+    assert desk.export().new == 0
+    assert desk.lake.read_bytes(FIRST) == b"without somebody"
+
+
+def test_whose_answers_were_exported_can_be_forgotten_but_not_that_they_were(desk: Desk, sheet: Sheet) -> None:
+    desk.export()
+    person = hash_of_id("0628002.0")
+    assert person is not None
+    held = [base64.b64decode(json.loads(body)["new"]) for key, body in desk.files().items() if "exports" in key]
+    assert [person in new for new in held] == [True]
+    assert forget_person(desk.lake, desk.home, "answers", person) == 1
+    assert forget_person(desk.lake, desk.home, "answers", person) == 0
+    held = [base64.b64decode(json.loads(body)["new"]) for key, body in desk.files().items() if "exports" in key]
+    assert [person in new for new in held] == [False]
+    assert [path for path in desk.home.iterdir() if person in path.read_bytes()] == []
+    sheet.rows.append(answer(4))
+    assert desk.export().new == 1
 
 
 @pytest.mark.parametrize("write", [1, 2, 3, 4])

@@ -1,0 +1,418 @@
+"""Erasing persons: their rows go out of every object of the lake that has them, and everybody else's stay.
+
+The rows are looked up first (`person_rows.py`) and entered in the register before anything is changed, so that intake
+keeps the persons out from then on (`keeping_out.py`). Each object is then replaced by one without the rows: what it is
+replaced by is entered first, so that facts that name the old content mean the new one. All of it may be repeated: what
+a killed process left is done by the next. What is made from the lake, the warehouse and what is published, is made anew
+by the pipeline afterwards.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from alumni_assets import layout
+from alumni_assets.contract import Contract
+from alumni_assets.contract_arrow import INVALID_SCHEMA, TRANSFORMED_SCHEMA, VALID_SCHEMA
+from alumni_assets.register import Register
+from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, Readiness
+from alumni_assets.stages import intake
+from alumni_assets.stages.archive import MANIFEST, ArchivedFile, archived_files, write_manifest
+from alumni_assets.stages.hashing import sha256_of
+from alumni_assets.stages.keeping_out import Doorkeeper, ErasingError, ErasureKeyError, erased_persons
+from alumni_assets.stages.person_rows import PersonRows, find_person, own_rows
+from alumni_assets.stages.profile import profile_of
+from alumni_assets.stages.streaming import TableSink, stored_batches
+from alumni_assets.stages.validation import reasons_of
+from alumni_assets.survey import row_ranges
+from alumni_assets.survey.cutting import CuttingError, cut_rows
+from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.errors import UnreadableUploadError
+from alumni_assets.survey.persons import KeyedSeal, Persons, check_of, person
+from alumni_assets.survey.reading import detect, numbered_parts
+from alumni_assets.survey.row_ranges import Ranges
+from alumni_assets.survey.standing import Erasure, Facts, Ingested, Rewritten, Seen, Status, last_arrivals
+
+ON_ITS_WAY = (layout.SPARK, layout.QUERY_RESULTS)
+"""Folders of what is made again whenever it is needed."""
+HELD = (
+    layout.RAW,
+    *("pinned/", "valid/", "invalid/", layout.TRANSFORMED, "archive/", "published/", "sheet/"),
+    *ON_ITS_WAY,
+    f"{layout.REGISTER}exports/",
+)
+"""All folders in which there may be something about a person, or may have been."""
+_MOST_ROUNDS = 5
+_SCHEMAS = (VALID_SCHEMA, TRANSFORMED_SCHEMA, INVALID_SCHEMA)
+_ROWS = "transformed.parquet"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who is to be erased, who asks for it and why. Without an id: all who were erased before, again."""
+
+    employee_id: str | None
+    by: str
+    reason: str
+
+
+@dataclass
+class Erased:
+    """What was done: rows by upload, objects that were replaced, and what has to be done still.
+
+    `waiting` are archived copies that cold storage was asked for, `unread` uploads that cannot be read as rows, and
+    `uncut` uploads whose files cannot be rewritten.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    objects: int = 0
+    waiting: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    uncut: list[str] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of the person is left where it was looked for."""
+        return not self.waiting and not self.uncut
+
+
+def persons_of(request: Request, register: Register, contract: Contract, key: str) -> Persons:
+    """Whom a request is about. Raises `ErasingError` and `ErasureKeyError`."""
+    if not key:
+        raise ErasureKeyError(
+            "Set ALUMNI_ERASURE_KEY to a secret of at least 32 characters, and keep it apart from the lake: with it "
+            "the persons are remembered who are to be kept out."
+        )
+    erased = erased_persons(register.ledger(), key, contract)
+    if request.employee_id is not None:
+        return person_with(request.employee_id, contract)
+    if erased is None:
+        raise ErasingError("Nobody was erased from this lake yet, so that there is nothing to do again.")
+    return erased
+
+
+def person_with(employee_id: str, contract: Contract) -> Persons:
+    """The person with an employee id. Raises `ErasingError` for what is none."""
+    try:
+        return person(employee_id, contract.rules.phone_number)
+    except ValueError as error:
+        raise ErasingError(f"That is no employee id: {error}.") from None
+
+
+def rows_by_upload(found: PersonRows) -> dict[str, int]:
+    """How many rows of each upload are the person's."""
+    return {upload: row_ranges.size(row_ranges.bounds(ranges)) for upload, ranges in found.rows.items()}
+
+
+@dataclass
+class Eraser:
+    """Erases persons from a lake. `key` is that of the ledger; archived copies get `archive_class`.
+
+    Copies in cold storage that have to be read are asked for, to be readable for so many `days`.
+    """
+
+    lake: Lake
+    register: Register
+    contract: Contract
+    key: str
+    archive_class: str | None = None
+    days: int = 7
+    tier: str = "Bulk"
+
+    def enter(self, request: Request, persons: Persons) -> PersonRows:
+        """Enter the persons and their rows in the register, as far as they are not there. Nothing else is changed.
+
+        From then on they are kept out.
+        """
+        found = find_person(self.lake, self.register.facts(), persons, self.contract)
+        ledger = self.register.ledger()
+        seal = KeyedSeal(self.key)
+        names = found.names if request.employee_id is None else frozenset(map(seal, found.names))
+        new_rows = {
+            upload: left
+            for upload, ranges in found.rows.items()
+            if (left := row_ranges.without(ranges, ledger.rows_of(upload)))
+        }
+        new_names = names - ledger.persons
+        if new_rows or new_names:
+            self.register.append_erasure(
+                Erasure(
+                    0, tuple(sorted(new_names)), new_rows, request.by, intake.utc_now(), request.reason, check_of(seal)
+                )
+            )
+        return found
+
+    def rewrite(self, request: Request, persons: Persons) -> Erased:
+        """Take the rows out of every object, and look again until none has any."""
+        done = Erased()
+        for _ in range(_MOST_ROUNDS):
+            found = self.enter(request, persons)
+            for upload, rows in rows_by_upload(found).items():
+                done.rows[upload] = max(rows, done.rows.get(upload, 0))
+            done.unread, done.uncut, done.waiting = found.unread, [], []
+            before = done.objects
+            self._rewrite_all(persons.also(found.names), found.missing, done)
+            if done.objects == before:
+                return done
+        raise ErasingError(
+            "Rows of the person come back all the time. Stop what writes into the lake, and repeat this."
+        )
+
+    def rewrite_also(self, request: Request, persons: Persons, done: Erased) -> Erased:
+        """Do it once more after uploads were taken in; what is left to do is what is left then."""
+        more = self.rewrite(request, persons)
+        rows = {upload: max(count, done.rows.get(upload, 0)) for upload, count in more.rows.items()}
+        return replace(more, rows=done.rows | rows, objects=done.objects + more.objects)
+
+    def delete_unread(self, uploads: Iterable[str]) -> None:
+        """Delete the files of uploads that cannot be read as rows, and so cannot be searched."""
+        facts = self.register.facts()
+        for upload in uploads:
+            if (key := self._raw_object_of(facts, facts.seen[upload])) is not None:
+                self.lake.delete(key)
+            self.lake.delete(layout.pinned_key(upload))
+
+    def forget(self) -> None:
+        """Delete what is only on its way, and all earlier versions that a bucket keeps of what there is and was."""
+        for folder in ON_ITS_WAY:
+            for entry in list(self.lake.list(folder)):
+                self.lake.delete(entry.key)
+        pinned = {layout.pinned_key(upload) for upload in self.register.facts().seen}
+        for entry in list(self.lake.list("pinned/")):
+            if entry.key not in pinned:  # left by an intake that was killed; the upload is taken in again
+                self.lake.delete(entry.key)
+        self.lake.sweep(everything=True)
+        for folder in HELD:
+            self.lake.forget_earlier(folder)
+
+    def _rewrite_all(self, persons: Persons, missing: Sequence[str], done: Erased) -> None:
+        facts, rows = self.register.facts(), self.register.ledger().rows()
+        concerned = {upload: ranges for upload, ranges in rows.items() if upload in facts.seen}
+        for upload, ranges in concerned.items():
+            self._rewrite_pinned(facts.seen[upload], ranges, done)
+        for folder in ("valid/", layout.TRANSFORMED):
+            for entry in list(self.lake.list(folder)):
+                done.objects += self._rewrite_table(entry.key, lambda batch: persons.by_id(batch["employee_id"]))
+        for upload, ranges in concerned.items():
+            self._rewrite_invalid(upload, ranges, done)
+        for upload in concerned:
+            self._recount(upload)
+        facts = self.register.facts()
+        for upload in concerned:
+            if (key := self._raw_object_of(facts, facts.seen[upload])) is not None:
+                self._renew_raw(key, upload, done)
+        self._rewrite_archive(persons, {*concerned, *missing}, done)
+
+    def _rewrite_pinned(self, seen: Seen, ranges: Ranges, done: Erased) -> None:
+        key = layout.pinned_key(seen.upload)
+        if self.lake.stat(key) is None:
+            return
+        with suppress(UnreadableUploadError):
+            try:
+                done.objects += self._replace(key, lambda path, target: self._cut(seen.key, path, ranges, target))
+            except CuttingError:
+                done.uncut.append(seen.upload)
+
+    def _cut(self, name: str, path: Path, ranges: Ranges, target: Path | None) -> bool:
+        """Whether a file has some of these rows; they are cut out of what is written to `target`."""
+        file_format, limits = detect(name, path, self.contract.rules.limits), self.contract.rules.limits
+        numbers = [part()["source_row"].to_numpy() for part in numbered_parts(path, file_format, limits)]
+        left = np.concatenate(
+            [batch[row_ranges.are_in(batch, ranges)] for batch in numbers] or [np.array([], np.int64)]
+        )
+        if target is not None:
+            cut_rows(name, path, left, target, limits)
+        return bool(left.size)
+
+    def _rewrite_table(self, key: str, are_theirs: Callable[[pa.RecordBatch], np.ndarray]) -> bool:
+        if not key.endswith(".parquet") or self.lake.stat(key) is None:
+            return False
+        return self._replace(key, lambda path, target: _without_rows(path, are_theirs, target))
+
+    def _rewrite_invalid(self, upload: str, ranges: Ranges, done: Erased) -> None:
+        """The files for the reviewer go first: where they are missing they are made again, here or by the pipeline."""
+        key = layout.invalid_key(upload)
+        if self.lake.stat(key) is None:
+            return
+
+        def are_theirs(batch: pa.RecordBatch) -> np.ndarray:
+            return row_ranges.are_in(batch["source_row"].to_numpy(), ranges)
+
+        with self.lake.local_copy(key) as path:
+            if _without_rows(path, are_theirs, None):
+                for suffix in ("xlsx", "csv"):
+                    self.lake.delete(layout.correction_key(upload, suffix))
+        done.objects += self._rewrite_table(key, are_theirs)
+
+    def _replace(self, key: str, write: Callable[[Path, Path | None], bool]) -> bool:
+        """Replace an object by what `write` makes of it, where that says that it has rows of the persons."""
+        with self.lake.local_copy(key) as path:
+            if not write(path, None):
+                return False
+            with self.lake.writing(key) as target:
+                write(path, target)
+                self._enter_rewritten(path, target)
+        return True
+
+    def _enter_rewritten(self, path: Path, target: Path) -> None:
+        number = len(self.register.ledger(intake.RECENT_SECONDS).erasures)
+        self.register.enter_rewritten(Rewritten(sha256_of(path), sha256_of(target), target.stat().st_size, number))
+
+    def _recount(self, upload: str) -> None:
+        """Bring the counts in the register in line with the tables, and make the files for the reviewer again."""
+        ingested = self.register.find_ingested(upload)
+        if ingested is None or ingested.outcome != Status.VALIDATED or not intake.is_stored(self.lake, ingested):
+            return
+        counted = self._counted(ingested)
+        if counted != ingested:
+            self.register.enter_ingested(counted)
+        if not intake.has_correction_files(self.lake, upload):
+            self._write_correction_files(upload, counted.invalid or 0)
+        self._recount_transformed(counted)
+
+    def _counted(self, ingested: Ingested) -> Ingested:
+        upload = ingested.upload
+        with (
+            self.lake.local_copy(layout.valid_key(upload)) as valid,
+            self.lake.local_copy(layout.invalid_key(upload)) as invalid,
+        ):
+            if (sha256_of(valid), sha256_of(invalid)) != (ingested.content, ingested.invalid_content):
+                return ingested  # other rows than were judged: they are judged again before they count
+            good, bad = pq.read_metadata(valid).num_rows, pq.read_metadata(invalid).num_rows
+            reasons = reasons_of(stored_batches(invalid))
+            strays = _strays(invalid) if ingested.corrects else 0
+        return replace(
+            ingested,
+            rows=good + bad,
+            valid=good,
+            invalid=bad,
+            strays=strays,
+            reasons={f"{header}:{code}": count for (header, code), count in reasons.items()},
+            profile=profile_of(self.lake, upload, good, self.contract) if ingested.profile else {},
+        )
+
+    def _recount_transformed(self, ingested: Ingested) -> None:
+        transformed = self.register.find_transformed(ingested.upload)
+        key = layout.transformed_key(ingested.upload)
+        if transformed is None or self.lake.stat(key) is None:
+            return
+        with self.lake.local_copy(key) as path:
+            if sha256_of(path) != transformed.content:
+                return
+            rows = pq.read_metadata(path).num_rows
+        is_of_these = transformed.source == ingested.content
+        repeated = (ingested.valid or 0) - rows if is_of_these else transformed.exact_duplicates
+        if (rows, repeated) != (transformed.rows, transformed.exact_duplicates):
+            self.register.enter_transformed(replace(transformed, rows=rows, exact_duplicates=repeated))
+
+    def _write_correction_files(self, upload: str, invalid: int) -> None:
+        seen = self.register.find_seen(upload)
+        if seen is None or self.lake.stat(layout.pinned_key(upload)) is None:
+            return
+        found = intake.inspect(self.lake, seen, self.contract.rules.limits)
+        if isinstance(found, FileFormat):
+            intake.write_correction_files(self.lake, upload, found, self.contract, invalid)
+
+    def _raw_object_of(self, facts: Facts, seen: Seen) -> str | None:
+        """The key of the object under raw/ whose content was last taken in as this upload; None where it is another."""
+        arrival = last_arrivals(facts).get(seen.key)
+        if arrival is None or arrival.upload != seen.upload:
+            return None
+        entry = self.lake.stat(layout.RAW + seen.key)
+        is_the_same = entry is not None and (entry.etag, entry.size) == (arrival.etag, arrival.size)
+        return layout.RAW + seen.key if is_the_same else None
+
+    def _renew_raw(self, key: str, upload: str, done: Erased) -> None:
+        """Cut the rows out of the object that became an upload, which gives the upload's own rewritten content."""
+        seen = self.register.find_seen(upload)
+        with self.lake.local_copy(key) as path:
+            if seen is None or sha256_of(path) == seen.sha256:
+                return
+        checked = Doorkeeper(self.lake, self.register, self.contract, self.key).checked(seen.key)
+        intake.pin(self.lake, self.register, seen.key, intake.utc_now(), checked)
+        done.objects += 1
+
+    def _rewrite_archive(self, persons: Persons, concerned: Iterable[str], done: Erased) -> None:
+        by_name = {layout.pinned_key(upload).removeprefix("pinned/"): upload for upload in concerned}
+        for entry in list(self.lake.list("archive/")):
+            folder, _, name = entry.key.rpartition("/")
+            upload = by_name.get(folder.rpartition("/")[2])
+            if upload is None or name != MANIFEST:
+                continue
+            copies = archived_files(self.lake, f"{folder}/")
+            now = [self._rewritten_copy(copy, upload, persons, done) for copy in copies]
+            if now != copies:
+                write_manifest(self.lake, f"{folder}/", now)
+
+    def _rewritten_copy(self, copy: ArchivedFile, upload: str, persons: Persons, done: Erased) -> ArchivedFile:
+        """The archived copy without the persons' rows: copied from its source where that is what it was made of."""
+        ledger = self.register.ledger()
+        into = ledger.last(copy.sha256)
+        if self.lake.stat(copy.source) is not None:
+            with self.lake.local_copy(copy.source) as path:
+                if sha256_of(path) == ledger.now(copy.sha256):
+                    return self._copied_again(copy, into, done) if into else copy
+        return self._rewritten_by_itself(copy, upload, persons, done)
+
+    def _copied_again(self, copy: ArchivedFile, into: Rewritten, done: Erased) -> ArchivedFile:
+        self.lake.copy(copy.source, copy.key, self.archive_class)
+        done.objects += 1
+        return replace(copy, sha256=into.into, size=into.size)
+
+    def _rewritten_by_itself(self, copy: ArchivedFile, upload: str, persons: Persons, done: Erased) -> ArchivedFile:
+        """Where the lake has no other copy the archived one has to be read, which cold storage hands out in hours."""
+        facts, ledger = self.register.facts(), self.register.ledger()
+        name = facts.seen[upload].key
+
+        def write(path: Path, target: Path | None) -> bool:
+            if copy.key.endswith(f"/{_ROWS}"):
+                return _without_rows(path, lambda batch: persons.by_id(batch["employee_id"]), target)
+            known = ledger.rows_of(upload)
+            rows = own_rows(facts, ledger, name, path, persons, self.contract, known)
+            return self._cut(name, path, row_ranges.ranges_of(rows), target)
+
+        if self.lake.stat(copy.key) is None or ledger.is_without_all(copy.sha256):
+            return copy
+        scratch = f"{copy.key}.rewritten"
+        try:
+            with self.lake.local_copy(copy.key) as path:
+                if not write(path, None):
+                    return copy
+                with self.lake.writing(scratch) as target:
+                    write(path, target)
+                    self._enter_rewritten(path, target)
+                    now = replace(copy, sha256=sha256_of(target), size=target.stat().st_size)
+        except LakeFrozenError:
+            if self.lake.thaw(copy.key, self.days, self.tier) != Readiness.READABLE:
+                done.waiting.append(copy.key)
+            return copy
+        self.lake.copy(scratch, copy.key, self.archive_class)
+        self.lake.delete(scratch)
+        done.objects += 1
+        return now
+
+
+def _without_rows(path: Path, are_theirs: Callable[[pa.RecordBatch], np.ndarray], target: Path | None) -> bool:
+    """Whether a stored table has such rows; it is written to `target` without them.
+
+    The file is the one that the pipeline itself would have written of the rows that stay.
+    """
+    if target is None:
+        columns = ["source_row", "employee_id"]
+        return any(are_theirs(batch).any() for batch in stored_batches(path, columns))
+    found = pq.read_schema(path)
+    schema = next((some for some in _SCHEMAS if some.names == found.names), None)
+    schema = schema or pa.schema([pa.field(one.name, one.type) for one in found])
+    with TableSink(target, schema) as sink:
+        for batch in stored_batches(path):
+            sink.write(batch.filter(pa.array(~are_theirs(batch))).cast(schema))
+    return True
+
+
+def _strays(invalid: Path) -> int:
+    return sum(batch["corrects_row"].null_count for batch in stored_batches(invalid, ["corrects_row"]))
