@@ -5,6 +5,7 @@ whatever the quality of the data; 1 when something broke; 2 for a mistake in the
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from alumni_assets.notifications.delivery import Deliveries
     from alumni_assets.one_pass import OnePass
     from alumni_assets.report.sending import Sending
+    from alumni_assets.stages.erasing import Erased
+    from alumni_assets.stages.person_rows import PersonRows
     from alumni_assets.stages.restoring import RestoredFile
 
 
+_DELETES = "--delete-unreadable deletes its files."
 # What `--json` says of an upload; the table for people has its open rows besides.
 _LINE = ("upload", "status", "rows", "valid", "invalid", "reason")
 
@@ -146,6 +150,76 @@ def restore(upload: str, days: int, tier: str, as_json: bool) -> None:
     _print_restored(files, as_json)
     if report["broken"]:
         raise click.ClickException("\n".join(report["broken"]))
+
+
+@cli.command()
+@click.argument("employee_id", required=False)
+@click.option("--reason", metavar="TEXT", help="Why; remembered for ever, so it must not tell who.")
+@click.option("--by", metavar="NAME", help="Who erases (default: ALUMNI_APPROVER).")
+@click.option("--dry-run", is_flag=True, help="Only count the person's rows, upload by upload.")
+@click.option("--again", is_flag=True, help="Erase all who were erased before, again: after restoring a backup.")
+@click.option(
+    "--delete-unreadable", is_flag=True, help="Delete the files of uploads that cannot be read, and so not searched."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def erase(
+    employee_id: str | None,
+    reason: str | None,
+    by: str | None,
+    dry_run: bool,
+    again: bool,
+    delete_unreadable: bool,
+    as_json: bool,
+) -> None:
+    """Take all rows of the person with EMPLOYEE_ID out of everything, and keep them out from now on.
+
+    This cannot be undone. It may be repeated, and has to be where it was cut short.
+    """
+    from alumni_assets.one_pass import OnePass
+
+    if (employee_id is None) != again:
+        raise click.UsageError("Give either an EMPLOYEE_ID or --again.")
+    with OnePass() as one_pass, _refusals_are_usage_errors():
+        if dry_run and employee_id is not None:
+            _print_counts(one_pass.rows_of_person(employee_id), as_json)
+            return
+        who = by if by is not None else one_pass.settings.approver
+        _require_said(who, reason, employee_id, again)
+        done = one_pass.erase(employee_id, who.strip(), (reason or "").strip(), delete_unreadable)
+        broken = list(one_pass.broken)
+    _print_erased(done, delete_unreadable, as_json)
+    if broken:
+        raise click.ClickException("\n".join(broken))
+    if not done.is_complete:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("employee_id")
+@click.option(
+    "--to",
+    "path",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to a new file that only you can read, instead of printing it.",
+)
+def export(employee_id: str, path: Path | None) -> None:
+    """Print all that is held about the person with EMPLOYEE_ID, as JSON."""
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass, _refusals_are_usage_errors():
+        held = one_pass.held_about(employee_id)
+    text = f"{json.dumps(held, ensure_ascii=False, indent=1)}\n"
+    if path is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+    rows = sum(len(upload["rows"]) for upload in held["uploads"])
+    click.echo(f"{rows:,} rows in {len(held['uploads']):,} uploads: {path}")
 
 
 @cli.command()
@@ -277,12 +351,13 @@ def _fail(message: str, code: int) -> None:
 
 @contextmanager
 def _refusals_are_usage_errors() -> Iterator[None]:
-    """What may not be done to an upload that was named is a mistake in the call."""
+    """What may not be done to what was named is a mistake in the call."""
     from alumni_assets.stages.approval import ApprovalRefusedError
+    from alumni_assets.stages.keeping_out import ErasingError
 
     try:
         yield
-    except ApprovalRefusedError as refusal:
+    except (ApprovalRefusedError, ErasingError) as refusal:
         raise click.UsageError(str(refusal)) from refusal
 
 
@@ -343,6 +418,66 @@ def _print_restored(files: Sequence["RestoredFile"], as_json: bool) -> None:
         click.echo(f"{file.key}: {file.state}")
     if not is_done:
         click.echo("Cold storage takes hours. Nothing is brought back before all is readable: call this again later.")
+
+
+def _require_said(who: str, reason: str | None, employee_id: str | None, again: bool) -> None:
+    if not who.strip():
+        raise click.UsageError("Say who erases: --by NAME, or set ALUMNI_APPROVER.")
+    if not again and not (reason or "").strip():
+        raise click.UsageError("Say why: --reason TEXT.")
+    if employee_id and employee_id.strip() in (reason or ""):
+        raise click.UsageError("The reason is remembered for ever: it must not have the employee id in it.")
+
+
+def _print_counts(found: "PersonRows", as_json: bool) -> None:
+    from alumni_assets.stages.erasing import rows_by_upload
+
+    rows = rows_by_upload(found)
+    if as_json:
+        click.echo(json.dumps({"rows": rows, "unread": found.unread, "missing": found.missing}, ensure_ascii=False))
+        return
+    for upload, count in rows.items():
+        click.echo(f"{upload}: {count:,} rows")
+    click.echo(f"{sum(rows.values()):,} rows in {len(rows):,} uploads. Nothing was changed.")
+    _print_unread(found.unread)
+
+
+def _print_erased(done: "Erased", deleted: bool, as_json: bool) -> None:
+    if as_json:
+        shown = {
+            "rows": done.rows,
+            "objects": done.objects,
+            "complete": done.is_complete,
+            "waiting": done.waiting,
+            "uncut": done.uncut,
+            "unread": [] if deleted else done.unread,
+        }
+        click.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    for upload, count in done.rows.items():
+        click.echo(f"{upload}: {count:,} rows")
+    click.echo(f"{sum(done.rows.values()):,} rows in {len(done.rows):,} uploads; {done.objects:,} objects rewritten.")
+    for key in done.waiting:
+        click.echo(f"{key} is in cold storage, and was asked for.")
+    if done.waiting:
+        click.echo("Cold storage takes hours. Nothing else holds the person; call this again until nothing waits.")
+    for upload in done.uncut:
+        click.echo(
+            f"{upload} cannot be rewritten without changing other rows: upload a mended file, and delete this one."
+        )
+    if not deleted:
+        _print_unread(done.unread)
+    click.echo(
+        "Not reached from here: the Google Sheet behind the form, files that people have downloaded, e-mails, and "
+        "backups. docs/privacy.md says more."
+    )
+
+
+def _print_unread(uploads: Sequence[str]) -> None:
+    for upload in uploads:
+        click.echo(
+            f"{upload} cannot be read as rows, so it could not be searched. --delete-unreadable deletes its files."
+        )
 
 
 def _preview_report(folder: Path) -> None:

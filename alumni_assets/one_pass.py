@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pyarrow.parquet as pq
-from dagster import DagsterEventType, EventLogEntry
+from dagster import DagsterEventType, EventLogEntry, RunsFilter
 from dagster._core.utils import make_new_run_id
 from rich.console import Console
 
@@ -24,13 +24,14 @@ from alumni_assets.failures import failure_sentence
 from alumni_assets.instance import hold_connections, open_instance
 from alumni_assets.notifications.delivery import Deliveries
 from alumni_assets.notifications.telling import Teller
-from alumni_assets.orphaned_runs import COMMAND_TAGS, command_at_work
-from alumni_assets.publishing import FOLDER, table_key
+from alumni_assets.orphaned_runs import COMMAND_TAGS, UNFINISHED, command_at_work, end_orphaned_runs
+from alumni_assets.publishing import FOLDER, SEAL, table_key
 from alumni_assets.report.weeks import week_of
 from alumni_assets.reporting import event_store_kept_open
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.notifier import NotifierResource
 from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.settings import Settings, load_settings, prepare_lake
 from alumni_assets.signs_of_life import giving_signs
 from alumni_assets.stages import approval
@@ -42,6 +43,8 @@ from alumni_assets.survey.standing import Facts, Standing, Status, standings
 if TYPE_CHECKING:
     from alumni_assets.report.keeping import Reports
     from alumni_assets.report.sending import Sending
+    from alumni_assets.stages.erasing import Erased
+    from alumni_assets.stages.person_rows import PersonRows
     from alumni_assets.stages.restoring import RestoredFile
 
 _STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
@@ -154,6 +157,78 @@ class OnePass(AbstractContextManager["OnePass"]):
             self._execute("Entering the upload again", jobs.TAKE_IN.name, jobs.take_in_config((), [upload]))
             self._renew((), "", "")
         return files, self._report(before, self._register.facts(), [upload])
+
+    def erase(self, employee_id: str | None, by: str, reason: str, delete_unreadable: bool) -> "Erased":
+        """Take all rows of a person out of everything; without an id, of all who were erased before.
+
+        Raises `ErasureKeyError` and `ErasingError`. What broke afterwards is in `broken`; the same call mends it.
+        """
+        from alumni_assets.stages import erasing
+
+        self._take_turn()
+        self._require_quiet()
+        request = erasing.Request(employee_id, by, reason)
+        contract, key = self._survey.contract(), self.settings.erasure_key
+        eraser = erasing.Eraser(self._lake, self._register, contract, key, self.settings.archive_class)
+        persons = erasing.persons_of(request, self._register, contract, key)
+        done = eraser.rewrite(request, persons)
+        self._finish_exports(employee_id)
+        self._take_in_all()  # from the first entry in the register on, without the person
+        done = eraser.rewrite_also(request, persons, done)
+        if delete_unreadable:
+            eraser.delete_unread([*done.unread, *done.uncut])
+            done.uncut = []
+        self._make_all_tables_anew()
+        eraser.forget()
+        return done
+
+    def rows_of_person(self, employee_id: str) -> "PersonRows":
+        """Which rows are a person's; nothing is changed. Raises `ErasingError`."""
+        from alumni_assets.stages import erasing
+        from alumni_assets.stages.person_rows import find_person
+
+        contract = self._survey.contract()
+        return find_person(self._lake, self._register.facts(), erasing.person_with(employee_id, contract), contract)
+
+    def held_about(self, employee_id: str) -> dict[str, Any]:
+        """All that is held about a person. Raises `ErasingError`."""
+        from alumni_assets.stages.disclosing import held_about
+        from alumni_assets.stages.erasing import person_with
+
+        contract = self._survey.contract()
+        person = person_with(employee_id, contract)
+        return held_about(self._lake, self._register.facts(), person, contract, utc_now())
+
+    def _require_quiet(self) -> None:
+        """Rows that a run is about to write would come back."""
+        end_orphaned_runs(self.settings.home, self._instance)
+        if runs := self._instance.get_run_ids(RunsFilter(statuses=UNFINISHED)):
+            raise approval.ApprovalRefusedError(
+                f"{len(runs):,} runs are under way in Dagster. Let them end or cancel them, stop Dagster's daemon so "
+                "that it starts no others, and call this again."
+            )
+
+    def _finish_exports(self, employee_id: str | None) -> None:
+        """What exporters of a sheet left half-done becomes uploads, and their facts no longer tell of the person."""
+        from alumni_assets.sheet.answers import hash_of_id
+        from alumni_assets.sheet.checkpoint import forget_person
+        from alumni_assets.sheet.exporting import Exporter
+
+        limits, home = self._survey.contract().rules.limits, self.settings.home
+        folders = ("sheet/pending/", f"{layout.REGISTER}exports/")
+        sheets = {entry.key.split("/")[2] for folder in folders for entry in self._lake.list(folder)}
+        for sheet in sorted(sheets):
+            Exporter(self._lake, home, sheet, limits, _no_sheet, utc_now).finish()
+            if employee_id is not None and (person := hash_of_id(employee_id)):
+                forget_person(self._lake, home, sheet, person)
+
+    def _make_all_tables_anew(self) -> None:
+        """From an empty warehouse: DuckDB keeps in its file what was deleted. What is published is all written anew."""
+        WarehouseResource(home=str(self.settings.home)).begin_anew()
+        for entry in list(self._lake.list(FOLDER)):
+            if entry.key.endswith(".parquet") and entry.key != table_key(SEAL):
+                self._lake.delete(entry.key)
+        self._renew((), "", "")
 
     def prepare_report(self) -> str:
         """Prepare this week's report; returns where its PDF is. What keeps it from being prepared is in `broken`."""
@@ -351,6 +426,10 @@ class OnePass(AbstractContextManager["OnePass"]):
             return 0
         with self._lake.open(key) as stream:
             return int(pq.ParquetFile(stream).metadata.num_rows)
+
+
+def _no_sheet() -> NoReturn:
+    raise AssertionError("nothing is exported")
 
 
 def _rows(facts: Facts) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ _LONGEST_FIRST = (
     "lake/test_pipeline_in_a_bucket",
     "ui/",
     "corrections/",
+    "erasure/",
     "deploy_local/test_dagster",
     "dashboard/",
     "lake/",
