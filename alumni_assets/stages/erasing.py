@@ -286,6 +286,7 @@ class Eraser:
             good, bad = pq.read_metadata(valid).num_rows, pq.read_metadata(invalid).num_rows
             reasons = reasons_of(stored_batches(invalid))
             strays = _strays(invalid) if ingested.corrects else 0
+            profile = profile_of(valid, good, self.contract) if ingested.profile else {}
         return replace(
             ingested,
             rows=good + bad,
@@ -293,7 +294,7 @@ class Eraser:
             invalid=bad,
             strays=strays,
             reasons={f"{header}:{code}": count for (header, code), count in reasons.items()},
-            profile=profile_of(self.lake, upload, good, self.contract) if ingested.profile else {},
+            profile=profile,
         )
 
     def _recount_transformed(self, ingested: Ingested) -> None:

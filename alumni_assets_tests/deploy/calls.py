@@ -125,7 +125,7 @@ RIGHTS = {
     "execution": Rights(
         others=(
             "sign in to the registry", "fetch the image", "look for layers", "fetch a layer", "fetch the password",
-            "begin the log of services", "write the log of services",
+            "fetch the erasure key", "begin the log of services", "write the log of services",
         )
     ),
     "glue": Rights(
@@ -270,6 +270,7 @@ def _on_the_rest(session: boto3.Session) -> dict[str, Callable[[], Any]]:
         "fetch a layer": lambda: ecr.get_download_url_for_layer(**image, layerDigest="none"),
         "delete the image": lambda: ecr.batch_delete_image(**image, imageIds=[{"imageTag": "none"}]),
         "fetch the password": lambda: secrets.get_secret_value(SecretId="alumni-database"),
+        "fetch the erasure key": lambda: secrets.get_secret_value(SecretId="alumni-erasure"),
         "fetch another password": lambda: secrets.get_secret_value(SecretId="other"),
         "change the password": lambda: secrets.put_secret_value(SecretId="alumni-database", SecretString="x"),
         "run a container": lambda: ecs.run_task(cluster="alumni", taskDefinition="alumni-code"),

@@ -188,6 +188,14 @@ def test_the_secret_says_how_to_reach_the_database_with_a_password_that_nobody_c
     assert len(found["password"]) == 40
 
 
+def test_the_key_by_which_erased_persons_are_remembered_is_one_that_nobody_chose(account: Cloud) -> None:
+    key = account.root.client("secretsmanager").get_secret_value(SecretId="alumni-erasure")["SecretString"]
+    assert len(key) == 64
+    assert {resources("storage")["ErasureKey"][policy] for policy in ("DeletionPolicy", "UpdateReplacePolicy")} == {
+        "Retain"
+    }
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_only_whom_an_administrator_entered_comes_in_with_a_second_factor(account: Cloud, door: str) -> None:
     cognito = account.root.client("cognito-idp")
@@ -238,7 +246,10 @@ def test_the_template_has_each_container_given_how_to_reach_the_database_from_th
 ) -> None:
     (found,) = resources(template)[name]["Properties"]["ContainerDefinitions"]
     exported = {"Secret": {"Fn::Sub": "${Name}-database-secret"}}
-    assert {entry["Name"]: entry["ValueFrom"] for entry in found["Secrets"]} == {
+    secrets = {entry["Name"]: entry["ValueFrom"] for entry in found["Secrets"]}
+    key = secrets.pop("ALUMNI_ERASURE_KEY", None)
+    assert key == ({"Fn::Sub": "${Name}-erasure-key"} if name == "CodeTask" else None)
+    assert secrets == {
         "DAGSTER_POSTGRES_HOST": ["${Secret}:host::", exported],
         "DAGSTER_POSTGRES_PORT": ["${Secret}:port::", exported],
         "DAGSTER_POSTGRES_DB": ["${Secret}:dbname::", exported],
