@@ -1,4 +1,4 @@
-"""The servers that a deployment keeps its state on, started once: PostgreSQL, and S3 by moto."""
+"""The servers that a deployment keeps its state on, started once; and a deployment, which keeps busy while it lasts."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn
@@ -45,7 +45,7 @@ def environment(postgres: Postgres, s3_server: str, s3_client: "S3Client") -> di
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Deployment]:
     """Dagster, deployed; to be started."""
     deployed = Deployment(tmp_path_factory.mktemp("deployment"), environment)
@@ -53,7 +53,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, 
     deployed.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def instance(deployment: Deployment) -> Iterator[DagsterInstance]:
     """The deployment's instance, opened beside its processes."""
     with pytest.MonkeyPatch.context() as patch:
