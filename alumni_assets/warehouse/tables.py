@@ -368,16 +368,16 @@ def create_missing_tables(connection: "DuckDBPyConnection") -> None:
 
     Raises TableLayoutError when a table that is there has other columns than it should.
     """
-    present = _present_layouts(connection)
-    if "pipeline" not in _schemas(connection):
+    if _present_layout(connection, "pipeline.merged_uploads") is None:
         connection.execute(_BOOKKEEPING)
         definitions = TABLES["survey_responses"].definitions
         connection.execute(f"CREATE TABLE pipeline.replaced_responses ({definitions})")
     for table in TABLES.values():
-        if table.name not in present:
+        present = _present_layout(connection, f"main.{table.name}")
+        if present is None:
             connection.execute(f"CREATE TABLE {table.name} ({table.definitions})")
             mark_changed(connection, table.name)
-        elif present[table.name] != _layout(table):
+        elif present != _layout(table):
             raise TableLayoutError(f"the table {table.name} has other columns than this version gives it")
 
 
@@ -461,20 +461,19 @@ def _layout(table: Table) -> list[tuple[str, str]]:
     return [(column.name, column.type) for column in table.columns]
 
 
-def _present_layouts(connection: "DuckDBPyConnection") -> dict[str, list[tuple[str, str]]]:
-    rows = connection.execute(
-        """
-        SELECT table_name, column_name, data_type
-        FROM duckdb_columns()
-        WHERE database_name = $1 AND schema_name = 'main'
-        ORDER BY table_name, column_index
-        """,
-        [DATABASE],
-    ).fetchall()
-    layouts: dict[str, list[tuple[str, str]]] = {}
-    for table, column, sql_type in rows:
-        layouts.setdefault(table, []).append((column, sql_type))
-    return layouts
+def _present_layout(connection: "DuckDBPyConnection", name: str) -> list[tuple[str, str]] | None:
+    """The columns of a table with their types; None where it is not there.
+
+    To ask for each table takes a quarter of the time that DuckDB needs to list all columns that there are, of its own
+    tables too.
+    """
+    import duckdb
+
+    try:
+        table = connection.table(f"{DATABASE}.{name}")
+    except duckdb.CatalogException:
+        return None
+    return list(zip(table.columns, map(str, table.types), strict=True))
 
 
 def _present_comments(connection: "DuckDBPyConnection") -> dict[tuple[str, str | None], str | None]:
@@ -490,11 +489,6 @@ def _present_comments(connection: "DuckDBPyConnection") -> dict[tuple[str, str |
         [DATABASE],
     ).fetchall()
     return {(table, column): comment for table, column, comment in rows}
-
-
-def _schemas(connection: "DuckDBPyConnection") -> set[str]:
-    rows = connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = $1", [DATABASE])
-    return {name for (name,) in rows.fetchall()}
 
 
 def _text_literal(text: str) -> str:
