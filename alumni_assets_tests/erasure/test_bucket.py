@@ -88,6 +88,7 @@ def damaged_copies_of(place: BucketPlace) -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 def test_what_only_cold_storage_has_is_asked_for_and_erased(
     command: Any, bucket_place: BucketPlace, tmp_path: Path
 ) -> None:

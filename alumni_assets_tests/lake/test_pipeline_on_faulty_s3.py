@@ -98,7 +98,10 @@ def proxy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 @pytest.mark.parametrize(
     ("proxy", "seed"),
-    [("bucket_place", 1), ("seaweedfs_place", 2), pytest.param("seaweedfs_place", 3, marks=pytest.mark.long)],
+    [
+        ("bucket_place", 1),
+        *(pytest.param("seaweedfs_place", seed, marks=pytest.mark.long) for seed in (2, 3)),
+    ],
     indirect=["proxy"],
 )
 def test_it_ends_well_though_a_fifth_of_all_calls_fails(

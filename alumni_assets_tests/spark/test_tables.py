@@ -147,6 +147,7 @@ def test_rows_that_are_not_the_ones_that_were_made_count_nowhere(tables: Tables)
     assert not list(tables.side.lake.list(layout.SPARK))
 
 
+@pytest.mark.long
 def test_without_any_upload_every_table_is_empty(tables: Tables) -> None:
     assert not any(tables.made_on_spark().values())
 
