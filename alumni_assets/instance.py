@@ -43,14 +43,23 @@ nux:
 """
 
 
+class InstanceError(Exception):
+    """The instance cannot be opened; the message says why and what to do."""
+
+
 def open_instance(home: Path, dagster_home: str | None, working_directory: Path) -> DagsterInstance:
     """The instance of `dagster_home`, else of the working directory, else of `home`; close it after use.
 
     `dagster dev` without DAGSTER_HOME takes dagster.yaml from the directory it is started in, and so does this, as
     long as `home` is that directory's own `.alumni`; the paths in it are relative to the working directory. For
-    another `home` it is `<home>/dagster`, made on first use: `DAGSTER_HOME=<home>/dagster dagster dev` shows it.
+    another `home` it is `<home>/dagster`, made on first use: `DAGSTER_HOME=<home>/dagster dagster dev` shows it. Raises
+    InstanceError for a `dagster_home` that is no folder.
     """
     if dagster_home:
+        if not Path(dagster_home).is_dir():
+            raise InstanceError(
+                f"DAGSTER_HOME is {dagster_home}, which is no folder. Create it, or set it to Dagster's."
+            )
         return DagsterInstance.from_config(dagster_home)
     is_default_home = home.absolute() == (working_directory / DEFAULT_HOME).absolute()
     if is_default_home and (working_directory / "dagster.yaml").exists():

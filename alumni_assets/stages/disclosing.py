@@ -42,7 +42,7 @@ def held_about(lake: Lake, facts: Facts, persons: Persons, contract: Contract, n
             ],
             "published": _published(lake, found, persons),
             "uploads_that_could_not_be_read": found.unread,
-            "uploads_whose_files_are_gone": found.missing,
+            "uploads_whose_files_are_gone": [upload for upload in found.missing if upload not in found.unread],
         }
     )
 

@@ -52,7 +52,7 @@ _Versions = dict[str, dict[int, list[Version]]]  # by the upload and the row of 
 class PersonRows:
     """The rows of a person by upload, their places, and the sealed names by which the person is known.
 
-    `unread` are uploads whose files cannot be read as rows, `missing` those of which neither the file nor the tables
+    `unread` are uploads whose files cannot be read as rows, `missing` those of which neither rows nor all tables
     are there. A row that is known by what it corrects only has the number 0.
     """
 

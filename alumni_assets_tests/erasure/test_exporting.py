@@ -41,6 +41,8 @@ def test_the_person_gets_every_row_with_its_lineage_and_nobody_elses(
         "old.csv, newer": [2],
         "gone.csv": [2],
     }
+    assert held["uploads_that_could_not_be_read"] == [erased.uploads["no table.csv"]]
+    assert held["uploads_whose_files_are_gone"] == []
     term = by_key["term.csv"]
     assert term["status"] == "transformed"
     assert [(one["decision"], one["by"]) for one in term["decisions"]] == [("approved", "Ana Reyes")]
