@@ -315,7 +315,7 @@ def find_unarchived(lake: Lake, facts: Facts, instance: DagsterInstance) -> list
     """What is transformed and has no whole archive; nothing while a run is at work that may be about to make it."""
     if not facts.transformed or any(map(jobs.archives, instance.get_runs(RunsFilter(statuses=UNFINISHED)))):
         return []
-    return unarchived(facts, {entry.key for entry in lake.list(layout.ARCHIVE)})
+    return unarchived(lake, facts)
 
 
 def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:

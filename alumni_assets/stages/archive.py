@@ -1,6 +1,7 @@
 """Archive: an original and its transformed copy under archive/DATE/, with a manifest of checksums.
 
-The manifest is written last: an archive without one is not done, and is found by that and done again.
+The manifest is written last: an archive without one is not done, and is found by that and done again. Of an upload that
+was approved again on the same day the one before may be there; it names other rows.
 """
 
 import hashlib
@@ -54,14 +55,24 @@ def seal_archive(lake: Lake, seen: Seen, folder: str, copies: Sequence[ArchivedF
     _put_manifest(lake, folder, {"upload": seen.upload, "received_at": seen.received_at.isoformat()}, copies)
 
 
-def unarchived(facts: Facts, archived: Collection[str]) -> list[str]:
-    """The transformed uploads whose archive is not done, the first received first; `archived` are the keys there."""
+def unarchived(lake: Lake, facts: Facts) -> list[str]:
+    """The transformed uploads whose archive is not done, the first received first."""
+    there = {entry.key for entry in lake.list(layout.ARCHIVE)}
     found = [
         upload
         for upload, transformed in facts.transformed.items()
-        if upload in facts.seen and f"{archive_folder(transformed)}{MANIFEST}" not in archived
+        if upload in facts.seen and not _is_archived(lake, facts, transformed, there)
     ]
     return sorted(found, key=lambda upload: (facts.seen[upload].received_at, upload))
+
+
+def _is_archived(lake: Lake, facts: Facts, transformed: Transformed, there: Collection[str]) -> bool:
+    folder = archive_folder(transformed)
+    if f"{folder}{MANIFEST}" not in there:
+        return False
+    # A manifest is only read where it may be an earlier one: one for each upload would be many.
+    approvals = [decision for decision in facts.decisions.get(transformed.upload, ()) if decision.kind == "approved"]
+    return len(approvals) < 2 or any(copy.sha256 == transformed.content for copy in archived_files(lake, folder))
 
 
 def archive_folder(transformed: Transformed) -> str:

@@ -1,6 +1,7 @@
 """Approved uploads that never came to be archived: their run was killed, or broke. They are archived all the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -13,7 +14,7 @@ from alumni_assets.one_pass import OnePass
 from alumni_assets.resources.lake import LakeKeyError
 from alumni_assets.stages.archive import archive_folder, archived_files, damaged_copies
 
-from .answers import answers, csv_bytes
+from .answers import answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline
 from .test_sensors import tick
 
@@ -100,13 +101,34 @@ def test_a_sensor_has_archived_what_nothing_else_will(pipeline: Pipeline) -> Non
     assert not tick(pipeline, "unarchived_uploads").run_requests
 
 
+def test_the_archive_of_an_earlier_approval_on_the_same_day_does_not_count(
+    pipeline: Pipeline, changed_rules: Callable[..., Path]
+) -> None:
+    rows = [*answers(1, 30), answer(50, Department="HRR")]
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(rows))
+    assert pipeline.approve(upload).success
+    first = archived_files(pipeline.lake, archive_folder(pipeline.facts.transformed[upload]))
+
+    departments = sorted({row["Department"] for row in rows})
+    pipeline.use_rules(changed_rules(vocabularies={"department": departments}))
+    assert pipeline.judge_again(upload).success
+    pipeline.approve_only(upload)
+    assert is_archived(pipeline, upload)  # as what it was
+    assert len(tick(pipeline, "unarchived_uploads").run_requests) == 1
+    assert pipeline.materialize("archived_survey", upload).success
+    assert not tick(pipeline, "unarchived_uploads").run_requests
+    now = archived_files(pipeline.lake, archive_folder(pipeline.facts.transformed[upload]))
+    assert [copy.key for copy in now] == [copy.key for copy in first]
+    assert now != first
+
+
 def test_what_dagster_was_not_told_of_counts_as_not_archived(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(answers(1)))
     pipeline.approve_only(upload)
     with monkeypatch.context() as patch:
-        patch.setattr(reporting, "report_check", breaks)
+        patch.setattr(reporting, "report_checks", breaks)
         assert not pipeline.materialize("archived_survey", upload).success
     assert pipeline.files("archive")
     assert not is_archived(pipeline, upload)
