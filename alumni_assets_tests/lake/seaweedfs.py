@@ -20,6 +20,7 @@ from alumni_assets_tests.ports import free_port
 
 PROGRAM = Path(__file__).parents[2] / ".venv-cloud" / "bin" / "weed"
 _STARTS_WITHIN = 60.0  # seconds
+_ATTEMPTS = 3
 _PARTS = ("master", "volume", "filer", "s3")
 
 
@@ -38,7 +39,34 @@ class SeaweedFS:
 @contextmanager
 def serving(folder: Path, access_key: str, secret_key: str) -> Iterator[SeaweedFS]:
     """A server that keeps everything in `folder`, and ends with the context."""
-    ports = {f"{part}.{name}": free_port() for part in _PARTS for name in ("port", "port.grpc")}
+    process, ports = _started(folder, access_key, secret_key)
+    try:
+        yield _server_at(ports)
+    finally:
+        process.kill()  # it takes a quarter of a minute to end in order, and nothing of it is kept
+        process.wait()
+        for part in _PARTS:  # its sockets, which have a fixed place
+            for name in (f"{part}-{ports[f'{part}.port']}", f"{part}-grpc-{ports[f'{part}.port.grpc']}"):
+                Path(f"/tmp/seaweedfs-{name}.sock").unlink(missing_ok=True)
+
+
+def _started(folder: Path, access_key: str, secret_key: str) -> tuple[subprocess.Popen[bytes], dict[str, int]]:
+    """The process and its ports. It ends by itself where somebody else takes one of these first: then once more."""
+    for _ in range(_ATTEMPTS):
+        ports = {f"{part}.{name}": free_port() for part in _PARTS for name in ("port", "port.grpc")}
+        process = _process(folder, access_key, secret_key, ports)
+        if _serves(process, _server_at(ports).endpoint, access_key, secret_key):
+            return process, ports
+        process.kill()
+        process.wait()
+    raise RuntimeError(f"SeaweedFS does not start: {(folder / 'log.txt').read_text(errors='replace')[-2000:]}")
+
+
+def _server_at(ports: dict[str, int]) -> SeaweedFS:
+    return SeaweedFS(*(f"http://127.0.0.1:{ports[name]}" for name in ("s3.port", "master.port")))
+
+
+def _process(folder: Path, access_key: str, secret_key: str, ports: dict[str, int]) -> subprocess.Popen[bytes]:
     identity = {"accessKey": access_key, "secretKey": secret_key}
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     users = {"identities": [{"name": "tests", "credentials": [identity], "actions": actions}]}
@@ -61,30 +89,19 @@ def serving(folder: Path, access_key: str, secret_key: str) -> Iterator[SeaweedF
     command = [str(PROGRAM), "-logtostderr", "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    server = SeaweedFS(*(f"http://127.0.0.1:{ports[name]}" for name in ("s3.port", "master.port")))
-    try:
-        _wait_for(server.endpoint, access_key, secret_key)
-        yield server
-    finally:
-        process.kill()  # it takes a quarter of a minute to end in order, and nothing of it is kept
-        process.wait()
-        for part in _PARTS:  # its sockets, which have a fixed place
-            for name in (f"{part}-{ports[f'{part}.port']}", f"{part}-grpc-{ports[f'{part}.port.grpc']}"):
-                Path(f"/tmp/seaweedfs-{name}.sock").unlink(missing_ok=True)
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
-def _wait_for(endpoint: str, access_key: str, secret_key: str) -> None:
-    """Until an object can be written: the parts of the server find each other one after the other."""
+def _serves(process: subprocess.Popen[bytes], endpoint: str, access_key: str, secret_key: str) -> bool:
+    """Whether an object can be written, once the parts of the server have found each other one after the other."""
     client = boto3.Session(access_key, secret_key, region_name="us-east-1").client("s3", endpoint_url=endpoint)
     deadline = time.monotonic() + _STARTS_WITHIN
-    while True:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             client.create_bucket(Bucket="is-it-there")
             client.put_object(Bucket="is-it-there", Key="object", Body=b"x")
         except (BotoCoreError, ClientError):
-            if time.monotonic() > deadline:
-                raise
             time.sleep(0.1)
         else:
-            return
+            return True
+    return False
