@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
 SPARK_STAMP := $(VENV)/.installed-spark
+FUZZING_STAMP := $(VENV)/.installed-fuzzing
+FUZZED := alumni_assets_tests/fuzzing
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 CLOUD := .venv-cloud
@@ -14,8 +16,9 @@ PACKAGE := dist/aws
 GLUE := dist/glue
 GLUE_PACKAGE := $(GLUE)/alumni_assets.gluewheels.zip
 BENCH ?=
+SECONDS ?= 60
 
-.PHONY: demo test long torture fast spark glue-package glue-upload cloud bench lint lint-templates package format lock docs clean
+.PHONY: demo test long torture fast fuzz fuzz-corpus spark glue-package glue-upload cloud bench lint lint-templates package format lock docs clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -31,6 +34,19 @@ torture: $(STAMP)  ## Hundreds of kills, and a fault at each write: takes hours
 
 fast: $(STAMP)  ## The tests that need no server, no browser and no minute
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not server and not browser and not slow and not long and not torture"
+
+fuzz: $(STAMP) $(FUZZING_STAMP)  ## Look for uploads that break reading or judging: make fuzz SECONDS=3600
+	mkdir -p .fuzzing/found
+	$(BIN)/python -m $(subst /,.,$(FUZZED)) -max_total_time=$(SECONDS) .fuzzing/found $(FUZZED)/corpus
+
+# What was found reaches more than what it began with; the fewest and smallest that reach as much are kept.
+fuzz-corpus: $(STAMP) $(FUZZING_STAMP)  ## Make the corpus anew, of the hostile uploads and of what was found
+	rm -rf .fuzzing/seeds .fuzzing/corpus
+	mkdir -p .fuzzing/corpus .fuzzing/found
+	$(BIN)/python -m $(subst /,.,$(FUZZED)).seeds .fuzzing/seeds
+	$(BIN)/python -m $(subst /,.,$(FUZZED)) -merge=1 .fuzzing/corpus .fuzzing/seeds $(FUZZED)/corpus .fuzzing/found
+	rm -rf $(FUZZED)/corpus
+	mv .fuzzing/corpus $(FUZZED)/corpus
 
 spark: $(STAMP) $(SPARK_STAMP)  ## Install Spark too, for ALUMNI_ENGINE=spark and its tests (needs Java 17)
 
@@ -88,6 +104,9 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"])' \
 	| uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	  --quiet --custom-compile-command "make lock" --output-file requirements-spark.lock
+	python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzzing"], sep="\n")' \
+	| uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
+	  --quiet --custom-compile-command "make lock" --output-file requirements-fuzzing.lock
 	uv pip compile pyproject.toml --extra athena --extra services --extra sheets --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --quiet \
 	  --custom-compile-command "make lock" --output-file requirements-image.lock
@@ -114,6 +133,10 @@ $(STAMP): requirements.lock pyproject.toml
 $(SPARK_STAMP): requirements-spark.lock $(STAMP)
 	@echo 'Installing Spark into $(VENV); that takes a minute, once.'
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	@touch $@
+
+$(FUZZING_STAMP): requirements-fuzzing.lock $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzzing.lock
 	@touch $@
 
 # The tools that `make bench` measures beside ours are no dependencies of the product.

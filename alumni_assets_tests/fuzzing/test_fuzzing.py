@@ -1,0 +1,51 @@
+"""The inputs that a fuzzer begins with or has found, without one: see `target.py` and, for fuzzing, `__main__.py`."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alumni_assets.stages.validation import Validated
+
+from . import target
+from .seeds import LONGEST, seeds
+
+HERE = Path(__file__).parent
+ENDINGS = {
+    *("validated", "empty", "no_rows", "not_a_table", "web_page", "too_large", "damaged_archive", "damaged_workbook"),
+    *("missing_column", "doubled_column", "too_many_columns", "unclosed_quote"),
+    *("unknown_upload", "several_uploads", "incomplete_correction"),
+}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[target.Desk]:
+    return target.Desk(tmp_path_factory.mktemp("fuzzing"))
+
+
+def test_every_input_of_the_corpus_is_judged_or_rejected_with_a_reason(desk: target.Desk) -> None:
+    inputs = sorted((HERE / "corpus").iterdir())
+    endings = Counter(desk.judge(path.read_bytes()) for path in inputs)
+    assert endings["validated"] > 20
+    assert set(endings) >= ENDINGS
+    assert sum(path.stat().st_size for path in inputs) < 100_000
+
+
+@pytest.mark.long
+def test_every_hostile_upload_that_is_small_is_judged_or_rejected_with_a_reason(desk: target.Desk) -> None:
+    small = [seed for seed in seeds() if len(seed) <= LONGEST]
+    assert Counter(desk.judge(seed) for seed in small)["validated"] > 100
+
+
+def test_what_loses_a_row_is_noticed(desk: target.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = target.validate_upload
+
+    def forgetful(*everything: object) -> Validated:
+        result = judged(*everything)  # type: ignore[arg-type]
+        result.valid -= 1
+        return result
+
+    monkeypatch.setattr(target, "validate_upload", forgetful)
+    with pytest.raises(AssertionError):
+        desk.judge(next(seeds()))
