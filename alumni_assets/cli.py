@@ -531,7 +531,7 @@ def _life(row: dict[str, Any]) -> str:
     if row["status"] == "resolved":
         return f"resolved by {row['corrected_by']}"
     if row["status"] == "waived":
-        return f"waived by {row['waived_by']}: {row['waiver_reason']}"
+        return f"waived by {_harmless(row['waived_by'])}: {_harmless(row['waiver_reason'])}"
     returned = f", came back still wrong in {row['returned_in']}" if row["returned_in"] else ""
     return f"{row['status']}{returned}"
 
@@ -551,5 +551,10 @@ def _print_table(uploads: Sequence[dict[str, Any]]) -> None:
     table = Table(folded[0], "status", *counts, folded[1], box=box.SIMPLE)
     for row in uploads:
         numbers = ["" if row[name] is None else f"{row[name]:,}" for name in counts]
-        table.add_row(Text(row["upload"]), row["status"], *numbers, Text(row["reason"] or ""))
+        table.add_row(Text(row["upload"]), row["status"], *numbers, Text(_harmless(row["reason"] or "")))
     Console().print(table)
+
+
+def _harmless(text: str) -> str:
+    """What others typed, in one line: a terminal may take control characters in it for commands."""
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -24,7 +25,7 @@ from dagster import _loggers as dagster_loggers
 from dagster._core.definitions import instigation_logger
 from markdown_it import MarkdownIt
 
-from alumni_assets import layout
+from alumni_assets import cli, layout
 from alumni_assets.dashboard.keeping import PAGE_KEY, PUBLIC_PAGE_KEY
 from alumni_assets.json_logs import json_console
 from alumni_assets.queries import ANSWERS
@@ -197,6 +198,17 @@ def tell(story: Story) -> None:
     notified(house)
 
 
+def command(house: House, patch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """What `alumni` prints for people."""
+    for name, value in house.environment.items():
+        patch.setenv(name, value)
+    patch.setattr("alumni_assets.one_pass.open_instance", lambda *_: contextlib.nullcontext(house.instance))
+    patch.setattr(sys, "argv", ["alumni", *arguments])
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        cli.main()
+    return printed.getvalue()
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("injection") / FOLDER
@@ -353,3 +365,12 @@ def test_nothing_is_written_outside_of_the_lake_and_the_home(story: Story) -> No
     assert len(made) > 50
     assert all(key.isprintable() and ".." not in key.split("/") for key in made)
     assert {"Owned.csv", "../../../Owned.csv"} & {seen.key for seen in house.facts.seen.values()} == set()
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("quarantine",)])
+def test_a_terminal_is_given_no_character_that_moves_it(
+    story: Story, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    printed = command(story.house, monkeypatch, *arguments)
+    assert "Owned" in printed
+    assert [line for line in printed.splitlines() if not line.isprintable()] == []
