@@ -43,7 +43,7 @@ def cut_rows(name: str, path: Path, rows: np.ndarray, target: Path, limits: Limi
     file_format = detect(name, path, limits)
     expected = _content(path, file_format, limits, rows)
     if file_format.kind == "workbook":
-        _write_workbook(path, file_format, rows, target, limits)
+        _write_workbook(path, file_format, rows, target)
     else:
         _write_text(path, file_format, rows, target, limits)
         if not _reads_as(name, target, file_format, expected, limits):
@@ -78,13 +78,13 @@ def _write_in_utf8(path: Path, file_format: FileFormat, rows: np.ndarray, target
             out.write(chunk)
 
 
-def _write_workbook(path: Path, file_format: FileFormat, rows: np.ndarray, target: Path, limits: LimitRules) -> None:
+def _write_workbook(path: Path, file_format: FileFormat, rows: np.ndarray, target: Path) -> None:
     records = set((rows + file_format.header_record).tolist())
     options = {"constant_memory": True, "tmpdir": str(target.parent)}
     with xlsxwriter.Workbook(str(target), options) as book:
         book.set_properties({"created": _MADE})
         sheet = book.add_worksheet()
-        for record, texts in enumerate(sheet_rows(path, limits)):
+        for record, texts in enumerate(sheet_rows(path)):
             for place, text in enumerate(() if record in records else texts):
                 if text:
                     sheet.write_string(record, place, text)

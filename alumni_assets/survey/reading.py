@@ -47,7 +47,7 @@ def numbered_parts(path: Path, file_format: FileFormat, limits: LimitRules) -> I
     if file_format.kind == "workbook":
         from alumni_assets.survey.workbooks import workbook_batches
 
-        for batch in workbook_batches(path, file_format, limits):
+        for batch in workbook_batches(path, file_format):
             yield partial(_already_parsed, batch)
         return
     with path.open("rb") as stream, decompressed(stream, file_format.compressed, limits) as content:

@@ -32,6 +32,16 @@ def test_every_input_of_the_corpus_is_judged_or_rejected_with_a_reason(desk: tar
     assert sum(path.stat().st_size for path in inputs) < 100_000
 
 
+def test_a_correction_file_of_more_than_300_columns_can_be_given_back(desk: target.Desk) -> None:
+    """Its columns, times the rows that the workbook might have had, were taken for cells that would fill the memory."""
+    assert desk.judge((HERE / "found" / "more-than-300-columns").read_bytes()) == "validated"
+
+
+def test_a_sheet_of_an_encoding_that_there_is_not_is_read_as_its_bytes_are(desk: target.Desk) -> None:
+    """It ended with an error that is none of a damaged workbook."""
+    assert desk.judge((HERE / "found" / "encoding-that-there-is-not").read_bytes()) == "damaged_workbook"
+
+
 @pytest.mark.long
 def test_every_hostile_upload_that_is_small_is_judged_or_rejected_with_a_reason(desk: target.Desk) -> None:
     small = [seed for seed in seeds() if len(seed) <= LONGEST]

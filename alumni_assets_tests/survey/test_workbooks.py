@@ -148,38 +148,3 @@ def test_an_empty_sheet_is_refused(tmp_path: Path) -> None:
 def test_a_sheet_with_another_header_is_refused(tmp_path: Path) -> None:
     error = refusal(workbook(tmp_path / "a", [TITLES[1:], GOOD]))
     assert (error.code, "Employee_ID" in error.message) == ("missing_column", True)
-
-
-def test_a_workbook_that_unpacks_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "a", [TITLES, GOOD])
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/media/zeros.bin", b"\0" * (2 << 20))
-    limits = LIMITS.model_copy(update={"workbook_megabytes": 1})
-    with pytest.raises(UnreadableUploadError, match="unpacks to 2 MB; at most 1 MB") as error:
-        detect("a.xlsx", path, limits)
-    assert error.value.code == "too_large"
-
-
-@pytest.mark.parametrize(
-    "cell", [b'<c r="XFD1048576"><v>1</v></c>', b"<c s='1' r='ZZ90000'/>", b'<x:c r="AAA99999" s="2">']
-)
-def test_a_cell_so_far_out_that_it_would_fill_the_memory_is_refused(tmp_path: Path, cell: bytes) -> None:
-    whole = workbook(tmp_path / "whole", [TITLES, GOOD])
-    far = rewritten(
-        whole,
-        tmp_path / "a",
-        lambda name, data: data.replace(b"</row>", cell + b"</row>", 1) if "sheet1" in name else data,
-    )
-    assert refusal(far).code == "too_large"
-
-
-def test_a_note_in_the_last_row_of_a_sheet_is_not_too_far(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "a", [TITLES, GOOD])
-    far = rewritten(
-        path,
-        tmp_path / "b",
-        lambda name, data: (
-            data.replace(b"</sheetData>", b'<row r="1048576"/></sheetData>') if "sheet1" in name else data
-        ),
-    )
-    assert len(rows_of(far)) == 1
