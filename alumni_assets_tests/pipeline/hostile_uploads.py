@@ -257,6 +257,13 @@ RAGGED = [
         1,
         row__wrong_field_count=1,
     ),
+    _with_bad_rows(
+        "a row of 100,000 cells.csv",
+        _lines(lambda lines: [lines[0], lines[1] + ",x" * 100_000, lines[2]]),
+        2,
+        1,
+        row__wrong_field_count=1,
+    ),
 ]
 
 HEADERS = [
@@ -296,6 +303,7 @@ HEADERS = [
         lambda n: csv_bytes(answers(n), header=(*HEADER, *[f"c{number}" for number in range(500)])),
         "too_many_columns",
     ),
+    _rejected("100,000 columns.csv", _lines(lambda lines: [lines[0] + ",x" * 100_000, *lines[1:]]), "too_many_columns"),
 ]
 
 BROKEN_RULES = [
@@ -405,6 +413,24 @@ BROKEN_RULES = [
         invalid=1,
         reasons={f"{name}:missing": 1 for name in HEADER[1:]},
     ),
+    _with_bad_rows(
+        "numbers in other scripts.csv",
+        lambda n: csv_bytes(
+            [
+                answer(n, Employee_ID="٦٢٨٤٩٦"),
+                answer(n, Employee_ID="6२8496"),
+                answer(n, Employee_ID="𝟞28496"),
+                answer(n, Phone_Number="９５７７２８４７９２"),
+                answer(n, Performance_Rating="４"),
+                answer(n, Performance_Rating="Ⅳ"),
+            ]
+        ),
+        6,
+        6,
+        Employee_ID__not_an_id=3,
+        Phone_Number__not_a_phone_number=1,
+        Performance_Rating__not_a_rating=2,
+    ),
     _with_bad_rows("bell.csv", _one_changed(Job_Role="Bell\aRinger"), 2, 1, Job_Role__control_character=1),
     _with_bad_rows("null.csv", _one_changed(Job_Role="Bell\0Ringer"), 2, 1, Job_Role__control_character=1),
 ]
@@ -463,6 +489,17 @@ SPELLINGS = [
             header=DATED,
         ),
         9,
+    ),
+    _accepted(
+        "invisible characters.csv",
+        lambda n: csv_bytes(
+            [
+                answer(n, Employee_ID=f"\u202e{n}\u200b", Department="H\u200bR"),
+                answer(
+                    n + 1, Employee_Name="\u2067ولي\u2069 Valerie\u200d Quintos\ufeff", Email="\u200eval@school.edu.ph"
+                ),
+            ]
+        ),
     ),
     _accepted(
         "messy case.csv", lambda n: csv_bytes(answers(n, College_Degree="cOMPUTER  sCIENCE ", DMC_Campus="MAIN"))

@@ -225,6 +225,17 @@ def test_no_alumnus_has_two_rows_however_the_answer_is_written_again(pipeline: P
     assert (transformed.rows, transformed.exact_duplicates) == (5, 5)
 
 
+def test_ids_that_look_alike_are_one_alumnus_or_a_reason(pipeline: Pipeline) -> None:
+    """What nobody sees is no part of an id; digits of other scripts are none, whatever they look like."""
+    same = ["628496", "6284\u200b96", "\u202e628496\u202c", "\u2066628496\u2069", "00628496", "\u00a0628496\ufeff"]
+    others = ["６２８４９６", "٦٢٨٤٩٦", "62849б", "6284𝟫6", "O628496", "6284l6"]
+    rows = [answer(n, Employee_ID=text) for n, text in enumerate([*same, *others])]
+    upload = pipeline.put_and_take_in("alike.csv", csv_bytes(rows))
+    assert pipeline.ingested(upload).reasons == {"Employee_ID:not_an_id": len(others)}
+    assert pipeline.materialize("transformed_survey", upload, override_reason="looked at").success
+    assert pipeline.alumni() == {628496: upload}
+
+
 def test_a_corrected_upload_under_the_same_name_replaces_the_rows_of_the_earlier_one(pipeline: Pipeline) -> None:
     spoiled = [answer(1, Performance_Rating="9"), *answers(2, 5)]
     first = pipeline.put_and_take_in("term.csv", csv_bytes(spoiled))
