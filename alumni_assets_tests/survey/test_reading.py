@@ -184,7 +184,7 @@ def test_a_quote_that_never_closes_rejects_the_file_and_names_the_row(tmp_path: 
 
 def test_an_oversize_row_is_set_aside_and_the_others_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "CHUNK", 1000)
-    monkeypatch.setattr(reading, "_RECORD_BYTES", 1500)
+    monkeypatch.setattr(reading, "RECORD_BYTES", 1500)
     content = "\n".join([HEADER, line("1"), line("2", "x" * 5000), line("3"), line("4", '"' + "y\n" * 5000 + '"')])
     found = rows_of(tmp_path / "a", content.encode())
     assert [(row["source_row"], row.get("reading_problem")) for row in found] == [
