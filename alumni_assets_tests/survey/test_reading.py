@@ -5,6 +5,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -195,6 +197,35 @@ def test_an_oversize_row_is_set_aside_and_the_others_are_read(tmp_path: Path, mo
     ]
     start = json.loads(str(found[1]["other_columns"]))["(start of the row)"]
     assert start == line("2", "x" * 5000)[:200]
+
+
+_READS = """
+import resource, sys
+from pathlib import Path
+from alumni_assets.survey.reading import detect, numbered_parts
+from alumni_assets.survey_rules import default_rules
+
+path, limits = Path(sys.argv[1]), default_rules().limits
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for part in numbered_parts(path, detect(path.name, path, limits), limits):
+    for row in part().to_pylist():
+        print(row["source_row"], row["reading_problem"])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["answers.csv", "answers.csv.gz"])
+def test_a_cell_of_a_gigabyte_takes_no_gigabyte(tmp_path: Path, name: str) -> None:
+    with (gzip.open if name.endswith(".gz") else open)(tmp_path / name, "wb") as stream:
+        stream.write(f'{HEADER}\n{line("1")}\n2,"'.encode())
+        for _ in range(1024):
+            stream.write(b"y,\n" * ((1 << 20) // 3))
+        stream.write(f'"\n{line("3")}\n'.encode())
+    done = subprocess.run([sys.executable, "-c", _READS, tmp_path / name], capture_output=True, text=True, check=True)
+    *rows, megabytes = done.stdout.splitlines()
+    assert rows == ["1 None", "2 field_too_long", "3 None"]
+    assert int(megabytes) < 300
 
 
 def test_a_cell_of_many_characters_reaches_the_rule_about_them(tmp_path: Path) -> None:
