@@ -69,7 +69,7 @@ def readable(found: FileFormat | UnreadableUploadError) -> Outcome:
     unknown = found.header.unknown
     if not unknown:
         return Outcome(True, "The file can be read, and its header names every column that is needed.")
-    names = ", ".join(presentation.shown(title) for title in unknown[:5])
+    names = ", ".join(presentation.in_words(title) for title in unknown[:5])
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
     return Outcome(
         True,
@@ -160,7 +160,9 @@ def no_drift(compared: Comparison, least_rows: int, is_correction: bool) -> Outc
         return _no_drift(f"The upload is not compared with others: that takes {least_rows:,} rows here and before.")
     if not shifts:
         return _no_drift(f"The upload is like the {earlier:,} approved before it.")
-    words = "; ".join(f"{shift.measure}: {presentation.shown(shift.here)}, before {shift.before}" for shift in shifts)
+    words = "; ".join(
+        f"{shift.measure}: {presentation.in_words(shift.here)}, before {shift.before}" for shift in shifts
+    )
     records = [
         TableRecord({"measure": shift.measure, "here": presentation.shown(shift.here), "before": shift.before})
         for shift in shifts
@@ -194,7 +196,7 @@ def _none_came_back_wrong(
     ingested: Ingested, strays: int, still_wrong: int, rows: "OpenRows", files: CorrectionFiles
 ) -> Outcome:
     """The same of a correction: rows that came back still wrong are open under the upload that it corrects."""
-    original = presentation.shown(ingested.corrects)
+    original = presentation.in_words(ingested.corrects)
     numbers = {
         "returned_rows": ingested.rows or 0,
         "mended_rows": ingested.valid or 0,
@@ -266,11 +268,11 @@ def copies_verified(lake: Lake, copies: list[ArchivedFile]) -> Outcome:
     if set(damaged.values()) == {UNVERIFIABLE}:
         return Outcome(
             False,
-            f"{len(damaged)} archived copies cannot be verified, such as {presentation.shown(min(damaged))}: "
+            f"{len(damaged)} archived copies cannot be verified, such as {presentation.in_words(min(damaged))}: "
             f"{UNVERIFIABLE}. Set ALUMNI_ARCHIVE_CLASS to a class that can be read, such as STANDARD_IA or GLACIER_IR, "
             "and materialize archived_survey again.",
         )
-    names = "; ".join(f"{presentation.shown(key)}: {damage}" for key, damage in damaged.items())
+    names = "; ".join(f"{presentation.in_words(key)}: {damage}" for key, damage in damaged.items())
     return Outcome(False, f"Archived copies are damaged: {names}. Materialize archived_survey again.")
 
 
@@ -300,8 +302,9 @@ def every_alumnus_present(connection: "DuckDBPyConnection", transformed_rows: Ma
     if differing:
         return Outcome(
             False,
-            f"The rows of {len(differing):,} uploads are not all there, such as {presentation.shown(min(differing))}. "
-            "Delete the warehouse file; the next materialization of deduplicated_survey rebuilds it from the lake.",
+            f"The rows of {len(differing):,} uploads are not all there, such as "
+            f"{presentation.in_words(min(differing))}. Delete the warehouse file; the next "
+            "materialization of deduplicated_survey rebuilds it from the lake.",
         )
     (unreplaced,) = _one_row(
         connection,

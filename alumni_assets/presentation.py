@@ -1,7 +1,7 @@
 """What people see of an upload in Dagster: metadata, with personal data masked.
 
-Values from uploads go into tables and plain text, and into Markdown only through `markdown_list`, so that nothing
-that a cell says is rendered.
+Values from uploads go into tables and plain text, into Markdown only through `markdown_list`, and into the descriptions
+of checks only through `in_words`, so that nothing that a cell or a header says is rendered.
 """
 
 import re
@@ -50,6 +50,11 @@ def shown(value: object) -> str:
     text = "" if value is None else str(value)
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return text.encode("utf-8", "replace").decode() if text.isprintable() else repr(text)[1:-1]
+
+
+def in_words(value: object) -> str:
+    """A value as it may stand in the description of a check, which Dagster takes for Markdown: no link, no picture."""
+    return re.sub(r"[\\`*\[\]<~]", r"\\\g<0>", shown(value))
 
 
 def preview(rows: Iterable[Mapping[str, object]]) -> MetadataValue | None:

@@ -144,13 +144,20 @@ def main_of(page: str) -> str:
     return page.partition("<main")[2].partition("</main>")[0]
 
 
-def metadata_in(instance: dg.DagsterInstance) -> Iterator[dg.MetadataValue]:
-    """All metadata of all materializations and checks that Dagster has."""
+def reported(instance: dg.DagsterInstance) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """All materializations and results of checks that Dagster has."""
     for run in instance.get_runs():
         for entry in instance.all_logs(run.run_id):
             data = entry.dagster_event.event_specific_data if entry.dagster_event else None
-            for holder in (data, getattr(data, "materialization", None)):
-                yield from (getattr(holder, "metadata", None) or {}).values()
+            found = getattr(data, "materialization", data)
+            if isinstance(found, dg.AssetMaterialization | dg.AssetCheckEvaluation):
+                yield found
+
+
+def rendered(text: str | None) -> set[str]:
+    """The elements that Markdown makes of a text, as Dagster has it made."""
+    page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text or "")
+    return {tag for tag, _ in Elements(page).found}
 
 
 def taken_in(house: House, files: Mapping[str, tuple[str, bytes]]) -> dict[str, str]:
@@ -319,15 +326,18 @@ def test_every_line_of_the_log_is_one_object_with_our_fields(story: Story) -> No
 
 
 def test_dagster_shows_text_where_text_is_meant(story: Story) -> None:
-    """Markdown makes nothing but lists of them, addresses are our own, and nothing in them is unprintable."""
-    found = list(metadata_in(story.house.instance))
+    """Markdown makes nothing but lists and sentences of it, addresses are our own, and nothing in it is unprintable."""
+    events = list(reported(story.house.instance))
+    descriptions = [event.description for event in events if event.description]
+    assert any("script" in description for description in descriptions)
+    assert [text for text in descriptions if not rendered(text) <= {"p", "code"}] == []
+    found = [value for event in events for value in event.metadata.values()]
     kinds = {type(value) for value in found}
     assert kinds >= {dg.MarkdownMetadataValue, dg.UrlMetadataValue, dg.TableMetadataValue, dg.TextMetadataValue}
     for value in found:
         match value:
             case dg.MarkdownMetadataValue(md_str=text):
-                page = Elements(MarkdownIt("commonmark").enable("table").render(text or ""))
-                assert {tag for tag, _ in page.found} <= {"ul", "li", "strong", "p"}
+                assert rendered(text) <= {"ul", "li", "strong", "p"}
             case dg.UrlMetadataValue(url=url):
                 assert (url or "").startswith("http://127.0.0.1:")
             case dg.TextMetadataValue(text=text):
