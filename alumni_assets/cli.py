@@ -339,8 +339,12 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str:
     """Our own errors are sentences that name no person; of others only the kind is safe to show."""
+    from alumni_assets.machine_faults import SENTENCE, is_of_the_machine
+
     if type(error).__module__.startswith("alumni_assets"):
         return str(error)
+    if is_of_the_machine(error):
+        return SENTENCE
     return f"Something unexpected broke ({type(error).__name__}). The run in the Dagster UI has the details."
 
 

@@ -6,6 +6,8 @@ Who is told, and when, is decided in `notifications/` and `sensors.py`.
 from dagster import DagsterEventType, DagsterInstance, DagsterRun
 from dagster._core.execution.plan.objects import StepFailureData
 
+from alumni_assets.machine_faults import SENTENCE, tells_of_the_machine
+
 _NAMED_ASSETS = 3
 
 
@@ -34,4 +36,6 @@ def failure_sentence(data: StepFailureData) -> str:
     if error is None:
         return "It broke."
     name, _, sentence = error.message.partition(": ")
-    return sentence.strip() if name.startswith("alumni_assets.") else f"It broke with {error.cls_name}."
+    if name.startswith("alumni_assets."):
+        return sentence.strip()
+    return SENTENCE if tells_of_the_machine(error.message) else f"It broke with {error.cls_name}."

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from alumni_assets import layout
-from alumni_assets.resources.lake_interface import Lake, LakeKeyError
+from alumni_assets.resources.lake_interface import Lake, LakeKeyError, LakeUnavailableError
 from alumni_assets.survey.erasures import Ledger
 from alumni_assets.survey.standing import (
     Arrival,
@@ -196,9 +196,18 @@ class Register:
         self._lake.put_bytes(layout.rewritten_key(rewritten.sha256), _encoded(rewritten))
         self._known = None
 
-    def begin_attempt(self, identity: str) -> None:
-        """Note that an object is about to be taken in, so that a process that dies of it is noticed."""
-        self._lake.put_bytes(self._next_attempt(identity), b"{}")
+    def begin_attempt(self, identity: str) -> str:
+        """Note that an object is about to be taken in, so that a process that dies of it is noticed.
+
+        Returns the attempt's key, for `take_back_attempt`.
+        """
+        key = self._next_attempt(identity)
+        self._lake.put_bytes(key, b"{}")
+        return key
+
+    def take_back_attempt(self, key: str) -> None:
+        """Forget an attempt that says nothing of the object. Needs no room on a full disk."""
+        self._lake.delete(key)
 
     def end_attempts(self, identity: str) -> None:
         """Forget the attempts at an object that was taken in."""
@@ -249,6 +258,12 @@ class Register:
         }
         with self._connection() as copy:
             held = dict(copy.execute("SELECT key, etag FROM facts"))
+            if held and not listed:
+                raise LakeUnavailableError(
+                    f"{self._lake.url(layout.REGISTER)} is empty, where {len(held):,} facts were. Its disk may not be "
+                    "mounted, or ALUMNI_LAKE may name another place: bring it back. If another lake is to begin here, "
+                    f"delete {self._copy}."
+                )
             changed = [key for key, etag in listed.items() if held.get(key) != etag]
             gone = [(key,) for key in held if key not in listed]
             copy.executemany("DELETE FROM facts WHERE key = ?", gone)

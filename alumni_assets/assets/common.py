@@ -7,6 +7,7 @@ from dagster import AssetExecutionContext, AssetKey, AssetSpec, Failure
 
 from alumni_assets.contract import BY_NAME, LINEAGE
 from alumni_assets.json_logs import Event, marked
+from alumni_assets.machine_faults import SENTENCE, is_of_the_machine
 from alumni_assets.presentation import column_schema, shown
 from alumni_assets.reporting import UPLOADS, event_store_kept_open, finish_step
 
@@ -83,22 +84,23 @@ def one_by_one(
     What breaks with one neither fails nor holds up the others: the step fails at its end, after all of them.
     `participle` says what is done to them, such as "archived".
     """
-    broken: list[str] = []
+    broken: dict[str, str] = {}
     with event_store_kept_open(context.instance, context.run.run_id):
         for subject in subjects:
             try:
                 yield from work(subject)
             except Exception as error:
-                broken.append(subject)
+                broken[subject] = _safe(error)
                 context.log.error(
-                    f"{shown(subject)} could not be {participle}: {_safe(error)}",
+                    f"{shown(subject)} could not be {participle}: {broken[subject]}",
                     extra=marked(Event.UPLOAD_FAILED, upload=shown(subject)),
                 )
         yield from finish_step(context)
     if broken:
+        first, reason = next(iter(broken.items()))
         raise Failure(
             f"{len(broken)} of {len(subjects)} uploads could not be {participle}; the others were. The step's log "
-            f"says why. First: {shown(broken[0])}",
+            f"says why. First: {shown(first)}: {reason}",
             allow_retries=False,
         )
 
@@ -118,8 +120,9 @@ def progress_log(context: AssetExecutionContext, upload: str) -> Callable[[int, 
 
 def _safe(error: Exception) -> str:
     """An error for the log: our own messages hold no cell values, those of libraries may."""
-    own = type(error).__module__.startswith("alumni_assets")
-    return str(error) if own else type(error).__name__
+    if type(error).__module__.startswith("alumni_assets"):
+        return str(error)
+    return SENTENCE if is_of_the_machine(error) else type(error).__name__
 
 
 def _as_it_came(name: str) -> str:

@@ -5,6 +5,7 @@ itself, so that one that breaks neither fails nor holds up the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,12 @@ from alumni_assets.assets.set_aside import INVALID, SetAsideState, corrections_t
 from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.json_logs import Event, marked
+from alumni_assets.machine_faults import is_of_the_machine
 from alumni_assets.register import Register
 from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.erasure_key import ErasureKeyResource
 from alumni_assets.resources.lake import LakeResource
-from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.lake_interface import Lake, LakeUnavailableError
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
@@ -179,6 +181,7 @@ class _Step:
         self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
         self.doorkeeper = Doorkeeper(lake, self.register, self.contract, erasure_key)
+        self.has_entered = False  # whether the attempt that is under way has entered how it ended
 
     def announce(self, subjects: Sequence[str], seen_as: Callable[[str], Seen | None]) -> None:
         """Let an engine that works ahead judge what will have to be judged; what breaks here, breaks again below."""
@@ -214,19 +217,37 @@ class _Step:
         if entry is None:
             self.context.log.warning(f"raw/{presentation.shown(key)} is gone; nothing was taken in.")
             return
-        identity = layout.listing_identity(key, entry.etag, entry.size)
-        self.register.begin_attempt(identity)
+        with self._attempt(layout.listing_identity(key, entry.etag, entry.size)):
+            try:
+                arrived = self._pinned(key)
+            except intake.UploadChangedError as error:
+                self.context.log.info(f"{error} It is taken in when it is complete.")
+                return
+            if not arrived.is_unchanged:
+                yield from self._ingest(arrived.seen, arrives=True)
+            elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
+                yield from self._reported_or_ingested(arrived.seen)
+
+    @contextmanager
+    def _attempt(self, identity: str) -> Iterator[None]:
+        """An attempt at something, which counts against it unless it succeeds, or the machine is to blame.
+
+        It counts all the same where the result was entered, for by it the next pass finds what Dagster was not told,
+        and where the lake is not there or read-only: then no other can be begun either.
+        """
+        self.has_entered, attempt = False, self.register.begin_attempt(identity)
         try:
-            arrived = self._pinned(key)
-        except intake.UploadChangedError as error:
-            self.context.log.info(f"{error} It is taken in when it is complete.")
-            self.register.end_attempts(identity)
-            return
-        if not arrived.is_unchanged:
-            yield from self._ingest(arrived.seen, arrives=True)
-        elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
-            yield from self._reported_or_ingested(arrived.seen)
+            yield
+        except Exception as error:
+            if is_of_the_machine(error) and not self.has_entered:
+                with suppress(LakeUnavailableError):
+                    self.register.take_back_attempt(attempt)
+            raise
         self.register.end_attempts(identity)
+
+    def _enter(self, ingested: Ingested) -> None:
+        self.register.enter_ingested(ingested)
+        self.has_entered = True
 
     def _pinned(self, key: str) -> intake.Arrived:
         checked = self.doorkeeper.checked(key)
@@ -241,13 +262,11 @@ class _Step:
         seen = self.register.find_seen(upload)
         if seen is None:
             raise intake.PinnedCopyError(f"The register has no upload {upload}.")
-        identity = layout.upload_identity(upload)
-        self.register.begin_attempt(identity)
-        yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
-        for arrival in self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ()):
-            if arrival.upload == upload:  # an intake that was killed at its end left its attempt behind
-                self.register.end_attempts(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
-        self.register.end_attempts(identity)
+        with self._attempt(layout.upload_identity(upload)):
+            yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
+            for arrival in self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ()):
+                if arrival.upload == upload:  # an intake that was killed at its end left its attempt behind
+                    self.register.end_attempts(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
 
     def _reported_or_ingested(self, seen: Seen) -> Events:
         upload, ingested = seen.upload, self.register.find_ingested(seen.upload)
@@ -302,7 +321,7 @@ class _Step:
         self.context.instance.add_dynamic_partitions("uploads", [seen.upload])
         repeated = self._repeated(seen, arrives)
         if repeated is not None:
-            self.register.enter_ingested(repeated)
+            self._enter(repeated)
             yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
             return
         found = self._inspected(seen)
@@ -317,7 +336,7 @@ class _Step:
         earlier = self.register.find_ingested(seen.upload)
         repeated = intake.repeated_correction(self.register, seen, result.corrects, result.fingerprint)
         if repeated is not None and earlier is None:
-            self.register.enter_ingested(repeated)
+            self._enter(repeated)
             yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
             return
         yield from self._validated(seen, found, result, earlier)
@@ -364,7 +383,7 @@ class _Step:
 
     def _rejected(self, seen: Seen, unreadable: UnreadableUploadError) -> Events:
         earlier = self.register.find_ingested(seen.upload)
-        self.register.enter_ingested(
+        self._enter(
             Ingested(
                 seen.upload,
                 Status.REJECTED,
@@ -396,7 +415,7 @@ class _Step:
         }
         entry = self._entry(seen, file_format, result, outcomes, earlier)
         drifted = tuple(shift.measure for shift in compared.shifts)
-        self.register.enter_ingested(replace(entry, profile=profile, drifted=drifted))
+        self._enter(replace(entry, profile=profile, drifted=drifted))
         yield self._raw(
             seen,
             dict(intake.preview_of_format(file_format))

@@ -31,6 +31,7 @@ from alumni_assets.resources.lake_interface import (
     LakeError,
     LakeFrozenError,
     LakeKeyError,
+    LakeUnavailableError,
     Readiness,
     check_key,
     check_prefix,
@@ -65,6 +66,15 @@ ADVICE = {
     "403": PERMISSION_ADVICE,
     "PreconditionFailed": "The object was replaced while it was read: try again.",
     "412": "The object was replaced while it was read: try again.",
+}
+
+REFUSES_ALL = {
+    "NoSuchBucket",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",  # this machine's clock is wrong
+    "SignatureDoesNotMatch",
 }
 
 
@@ -279,10 +289,11 @@ class BucketLake(Lake):
                 raise LakeFrozenError(
                     f"{doing} {where!r} failed: the object is in cold storage. Restore it first (`alumni restore`)."
                 ) from None
-            raise LakeError(f"{doing} {where!r} failed: {_answer(error)}") from None
+            kind = LakeUnavailableError if _concerns_all(error) else LakeError
+            raise kind(f"{doing} {where!r} failed: {_answer(error)}") from None
         except NETWORK_ERRORS:
             endpoint = _without_password(self._client.meta.endpoint_url)
-            raise LakeError(
+            raise LakeUnavailableError(
                 f"{doing} {where!r} failed: S3 did not answer at {endpoint}. "
                 "Check the network, and AWS_ENDPOINT_URL if it is set."
             ) from None
@@ -346,6 +357,11 @@ def _answer(error: ClientError) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     advice = TROUBLE_ADVICE if is_passing(error) else ADVICE.get(code, SETTINGS_ADVICE)
     return f"S3 answered {code} ({message}) to {error.operation_name}. {advice}"
+
+
+def _concerns_all(error: ClientError) -> bool:
+    """Whether S3 would have refused whatever was asked for: it is in trouble, or does not know the bucket or us."""
+    return is_passing(error) or error.response["Error"]["Code"] in REFUSES_ALL
 
 
 def _encodable(key: str) -> str:

@@ -29,6 +29,7 @@ from alumni_assets.resources.lake_interface import (
     LakeEntry,
     LakeError,
     LakeKeyError,
+    LakeUnavailableError,
     Readiness,
     check_key,
     check_prefix,
@@ -209,7 +210,7 @@ class FolderLake(Lake):
 
     def _require_root(self) -> None:
         if not self._root.is_dir():
-            raise LakeError(
+            raise LakeUnavailableError(
                 f"The lake folder {printable(self._root)!r} does not exist. "
                 "Create it, or mount its disk, or set ALUMNI_LAKE to where the lake is."
             )

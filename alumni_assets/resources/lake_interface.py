@@ -4,6 +4,7 @@ No object is touched here, only the temporary files that both kinds make. `lake_
 `lake_bucket.py` keep objects, `lake.py` chooses between them.
 """
 
+import errno
 import re
 import shutil
 import tempfile
@@ -21,6 +22,10 @@ INCOMING = ".incoming"  # reserved: a folder lake keeps what is not yet complete
 OWNER_FOLDER = 0o700  # the mode of new folders: what the lake holds is personal data
 SCRATCH_PREFIX = "alumni-lake-"
 SCRATCH_LIFETIME = 24 * 3600  # seconds after which a scratch folder's writer is taken for dead
+# What the operating system says when a whole disk is full, read-only or gone, whatever is read or written there.
+OUT_OF_ORDER = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN)
+)
 
 
 class LakeError(Exception):
@@ -31,6 +36,10 @@ class LakeError(Exception):
 
 class LakeKeyError(LakeError, KeyError):
     """There is no such object."""
+
+
+class LakeUnavailableError(LakeError):
+    """The whole lake is gone, out of reach, full or read-only: nothing that was to be done there is to blame."""
 
 
 class LakeFrozenError(LakeError):
@@ -213,7 +222,8 @@ def os_errors(doing: str, where: str) -> Iterator[None]:
 
 def os_failure(doing: str, where: str, error: OSError) -> LakeError:
     """What the operating system refused, said with what was being done, and where."""
-    return LakeError(
+    kind = LakeUnavailableError if error.errno in OUT_OF_ORDER else LakeError
+    return kind(
         f"{doing} {where!r} failed: {error.strerror or type(error).__name__}. "
         "Check that the disk is there and not full, and that this user may read and write it."
     )

@@ -18,10 +18,12 @@ from boto3.s3.transfer import TransferConfig
 
 from alumni_assets.resources import lake_bucket
 from alumni_assets.resources.lake import Lake, LakeError, LakeKeyError, LakeResource, open_lake
-from alumni_assets.resources.lake_interface import LakeFrozenError, Readiness
+from alumni_assets.resources.lake_interface import LakeFrozenError, LakeUnavailableError, Readiness
 
+from ..faults.conftest import Disk, small_disk
 from .conftest import ACCESS_KEY, PREFIX, SECRET_KEY, BucketPlace, client_of, set_aws
 
+__all__ = ["small_disk"]
 pytestmark = pytest.mark.server
 
 
@@ -336,13 +338,48 @@ def test_a_forbidden_object_is_not_taken_for_an_absent_one() -> None:
             assert not isinstance(raised.value, LakeKeyError)
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_unavailable"),
+    [
+        (refusal(403, "AccessDenied", "Not this one"), False),
+        (refusal(404, "NoSuchBucket", "No such bucket"), True),
+        (refusal(403, "RequestTimeTooSkewed", "Your clock is wrong"), True),
+    ],
+)
+def test_a_bucket_that_is_out_of_reach_is_told_from_an_object_that_is_refused(
+    answer: Answer, is_unavailable: bool
+) -> None:
+    with answering(lambda _: answer) as endpoint, pytest.raises(LakeError) as raised:
+        lake_at(endpoint).put_bytes("raw/a", b"x")
+    assert isinstance(raised.value, LakeUnavailableError) is is_unavailable
+
+
+def test_a_full_disk_for_temporary_copies_is_not_held_against_the_object(
+    bucket_place: BucketPlace, small_disk: Callable[[str], Disk]
+) -> None:
+    spool = small_disk("spool")
+    lake = lake_bucket.BucketLake(bucket_place.bucket, bucket_place.prefix, bucket_place.client, spool.path)
+    bucket_place.plant("raw/a.csv", b"x" * 1_000_000)
+    spool.fill(8_192)
+    with (
+        pytest.raises(
+            LakeUnavailableError, match=r"No space left on device\. Check that the disk is there and not full"
+        ),
+        lake.local_copy("raw/a.csv"),
+    ):
+        pass
+    spool.make_room()
+    with lake.local_copy("raw/a.csv") as path:
+        assert path.stat().st_size == 1_000_000
+
+
 def test_a_refused_connection_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(lambda _: (200, {}, b"")) as endpoint:
         pass  # nobody listens at its port any more
     set_aws(monkeypatch, endpoint.replace("http://", "http://user:pass-word@"))
     lake = LakeResource(location="s3://the-bucket/the-prefix").lake()
     started = time.monotonic()
-    with pytest.raises(LakeError, match=f"S3 did not answer at {endpoint}. Check the network") as raised:
+    with pytest.raises(LakeUnavailableError, match=f"S3 did not answer at {endpoint}. Check the network") as raised:
         lake.read_bytes("raw/a.csv")
     assert time.monotonic() - started < 10
     assert "pass-word" not in str(raised.value)
