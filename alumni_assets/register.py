@@ -50,10 +50,12 @@ _TIMES: dict[type, list[str]] = {
     for kind in _KINDS.values()
 }
 _ATTEMPTS = "attempts"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
 _PATIENCE = 20  # times as long as looking through the register takes
 _LEDGER_SECONDS = 10.0  # for how long single facts are read in the terms of the erasures that were known
+T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 S = TypeVar("S", Seen, Ingested, Transformed)
 L = TypeVar("L", Arrival, Decision, Waiver)
@@ -88,9 +90,9 @@ class Register:
         return self._known
 
     def _all_facts(self) -> Facts:
-        self._renew_copy()
         facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
-        copied = [(key, etag, body) for key, etag, body in self._copied() if key.split("/")[1] in _KINDS]
+        renewed = self._begun_anew_if_damaged(self._renewed_copy)
+        copied = [(key, etag, body) for key, etag, body in renewed if key.split("/")[1] in _KINDS]
         read = {key: self._read_once(key, etag, body) for key, etag, body in copied}
         for _, fact in read.values():
             facts[type(fact)].append(fact)
@@ -122,8 +124,12 @@ class Register:
 
     def remembered(self) -> dict[str, tuple[str, int]]:
         """What `remember` was last told; no look at the lake."""
-        with self._connection() as copy:
-            rows = copy.execute("SELECT key, etag, size FROM known").fetchall()
+
+        def read() -> list[tuple[bytes, str, int]]:
+            with self._connection() as copy:
+                return copy.execute("SELECT key, etag, size FROM known").fetchall()
+
+        rows = self._begun_anew_if_damaged(read)
         return {bytes(key).decode("utf-8", "surrogatepass"): (etag, size) for key, etag, size in rows}
 
     def remember(self, known: Mapping[str, tuple[str, int]]) -> None:
@@ -249,8 +255,18 @@ class Register:
     def _ledger(self) -> Ledger:
         return self.ledger(_LEDGER_SECONDS)
 
-    def _renew_copy(self) -> None:
-        """Fetch what has changed since the copy was last renewed, and drop what is gone."""
+    def _begun_anew_if_damaged(self, use: Callable[[], T]) -> T:
+        """What some use of the copy gives; where the copy is damaged, of an empty one."""
+        try:
+            return use()
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
+                raise
+            self._copy.unlink(missing_ok=True)
+            return use()
+
+    def _renewed_copy(self) -> list[tuple[str, str, bytes]]:
+        """Fetch what has changed since the copy was last renewed, drop what is gone, and give all that it has then."""
         listed = {
             entry.key: f"{entry.etag}-{entry.size}"
             for entry in self._lake.list(layout.REGISTER)
@@ -273,9 +289,6 @@ class Register:
                     bodies = pool.map(self._lake.read_bytes, part)
                     rows = [(key, listed[key], body) for key, body in zip(part, bodies, strict=True)]
                     copy.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
-
-    def _copied(self) -> list[tuple[str, str, bytes]]:
-        with self._connection() as copy:
             return copy.execute("SELECT key, etag, body FROM facts ORDER BY key").fetchall()
 
     @contextmanager

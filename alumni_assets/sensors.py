@@ -39,10 +39,11 @@ from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError
 from alumni_assets.resources.queue import Message, UploadQueueResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
+from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.settings import QueueSettings
 from alumni_assets.stages import approval
 from alumni_assets.stages.archive import unarchived
-from alumni_assets.survey.standing import Facts
+from alumni_assets.survey.standing import Facts, standings
 from alumni_assets.survey_rules import SurveyRules
 from alumni_assets.upload_events import NoUploadEventError, created_keys
 
@@ -140,25 +141,38 @@ def lost_uploads_sensor(interval: int) -> SensorDefinition:
 
     @sensor(
         name="lost_uploads",
-        job=jobs.TAKE_IN,
+        jobs=[jobs.TAKE_IN, jobs.RENEW],
         minimum_interval_seconds=max(interval, _LOSSES_SECONDS),
         default_status=DefaultSensorStatus.RUNNING,
-        description="Enters uploads again that Dagster's event store, or the lake's invalid/, has lost.",
+        description="Enters uploads again that Dagster's event store, or the lake's invalid/, has lost; "
+        "makes the tables again where the warehouse is lost.",
     )
     def lost_uploads(
-        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
+        context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource
     ) -> Iterator[RunRequest | SkipReason]:
         if _unfinished(context.instance, jobs.TAKE_IN.name):
             yield SkipReason("Uploads are being taken in.")
             return
         objects, contract = lake.lake(Component.INGEST), survey.contract()
-        lost = find_lost(objects, survey.register_of(objects), contract, context.instance)
+        register = survey.register_of(objects)
+        lost = find_lost(objects, register, contract, context.instance)
         _tell_given_up(context, lost.given_up, contract)
-        yield from (RunRequest(run_config=jobs.take_in_config((), uploads)) for uploads in lost.runs)
-        if not lost.runs:
+        configs = [jobs.take_in_config((), uploads) for uploads in lost.runs]
+        requests = [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs]
+        if lost_tables := _lost_tables(register.facts(), warehouse, context.instance):
+            requests.append(RunRequest(_hourly_key(lost_tables), job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS))
+        yield from requests
+        if not requests:
             yield SkipReason("Nothing is lost.")
 
     return lost_uploads
+
+
+def _lost_tables(facts: Facts, warehouse: WarehouseResource, instance: DagsterInstance) -> list[str]:
+    """The uploads that count, where there is no warehouse and no run that may be about to make it."""
+    if warehouse.path.exists() or any(map(jobs.makes_tables, instance.get_runs(RunsFilter(statuses=UNFINISHED)))):
+        return []
+    return sorted(upload for upload, standing in standings(facts).items() if standing.counts)
 
 
 def unarchived_uploads_sensor(interval: int) -> SensorDefinition:

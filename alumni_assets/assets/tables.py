@@ -5,7 +5,7 @@ what changed. They follow by themselves once an upload is transformed; see `auto
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,13 +31,19 @@ from alumni_assets.resources.engine import EngineResource
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
-from alumni_assets.resources.warehouse import WarehouseResource
+from alumni_assets.resources.warehouse import WarehouseError, WarehouseResource, WarehouseUnreadableError
 from alumni_assets.stages.engine import Counting, Engine, EngineError
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
-from alumni_assets.survey.standing import standings
+from alumni_assets.survey.standing import Facts, standings
 from alumni_assets.warehouse.answers import refresh_answer, refresh_verdicts
 from alumni_assets.warehouse.derivation import RowsOf
-from alumni_assets.warehouse.merging import merge_uploads, merged_uploads, replace_approvals, replace_uploads
+from alumni_assets.warehouse.merging import (
+    MergeReport,
+    merge_uploads,
+    merged_uploads,
+    replace_approvals,
+    replace_uploads,
+)
 from alumni_assets.warehouse.tables import TABLES, Table, count_rows
 
 if TYPE_CHECKING:
@@ -107,15 +113,23 @@ def deduplicated_survey(
     started = time.monotonic()
     with engine.opened(context, lake, survey, Component.WAREHOUSE) as opened:
         derivation = opened.derive(lambda: Counting(versions, corrections))
-    with warehouse.writing() as connection, derivation.on(connection) as rows_of:
-        report = merge_uploads(
-            connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections, rows_of
-        )
-        outcomes = {
-            checks.IDS_UNIQUE: checks.ids_unique(connection),
-            checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
-            checks.NEWEST_WINS: checks.newest_wins(connection),
-        }
+
+    def merge() -> tuple[MergeReport, Mapping[str, checks.Outcome]]:
+        with warehouse.writing() as connection, derivation.on(connection) as rows_of:
+            merged = merge_uploads(
+                connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections, rows_of
+            )
+            return merged, {
+                checks.IDS_UNIQUE: checks.ids_unique(connection),
+                checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
+                checks.NEWEST_WINS: checks.newest_wins(connection),
+            }
+
+    try:
+        report, outcomes = merge()
+    except WarehouseUnreadableError as error:
+        context.log.warning(f"{error} That is done now.")
+        report, outcomes = merge()
     context.log.info(f"{report.added:,} rows came, {report.removed:,} went, {report.alumni:,} alumni now")
     yield MaterializeResult(
         metadata=presentation.speed(report.alumni, time.monotonic() - started)
@@ -243,18 +257,32 @@ def _merged(
 ) -> Iterator[tuple["DuckDBPyConnection", RowsOf]]:
     """The warehouse, and where the rows of tables come from that are made of the uploads that are merged in it."""
     wanted: dict[str, str] = {}
+    register = survey.register_of(lake.lake(Component.WAREHOUSE))
 
     def counting() -> Counting:
         with warehouse.writing() as connection:
             wanted.update(merged_uploads(connection))
-        ordered = corrections_by_upload(survey.register_of(lake.lake(Component.WAREHOUSE)).facts()).values()
+        ordered = corrections_by_upload(register.facts()).values()
         return Counting(wanted, [some for corrections in ordered for some in corrections if some in wanted])
 
     derivation = engine.derive(counting)
     with warehouse.writing() as connection, derivation.on(connection) as rows_of:
         if wanted and wanted != merged_uploads(connection):
             raise EngineError("Uploads were merged while the tables were made. Materialize this again.")
+        if not merged_uploads(connection):
+            _require_tables(connection, register.facts(), ["alumni"])
         yield connection, rows_of
+
+
+def _require_tables(connection: "DuckDBPyConnection", facts: Facts, names: Sequence[str]) -> None:
+    """Raise `WarehouseError` where tables that must have rows have none: they are not made again yet after a loss."""
+    if not any(facts.transformed[upload].rows for upload, standing in standings(facts).items() if standing.counts):
+        return
+    if empty := [name for name in names if not count_rows(connection, name)]:
+        raise WarehouseError(
+            f"The warehouse was begun anew, and has no rows yet in {', '.join(empty)}. Materialize "
+            "deduplicated_survey and everything below it, or call `alumni run`: all is made again from the lake."
+        )
 
 
 def _check_result(name: str, outcome: checks.Outcome) -> AssetCheckResult:
@@ -296,7 +324,8 @@ def published_survey(
 ) -> Iterator[Any]:
     """All tables as files under published/, for the dashboard, Power BI and notebooks.
 
-    `alumni.duckdb` holds one consistent state; each table is a Parquet file too. Only what changed is written.
+    `alumni.duckdb` holds one consistent state; each table is a Parquet file too. Only what changed is written, and
+    nothing while the warehouse is not made again yet after a loss.
     """
     from alumni_assets.publishing import FOLDER, publish  # imports Arrow, like the next
     from alumni_assets.stages.quarantine import stored_tables
@@ -308,6 +337,7 @@ def published_survey(
     facts = register.facts()
     started = time.monotonic()
     with warehouse.writing() as connection:
+        _require_tables(connection, facts, ["alumni", "alumni_history", *ANSWERS])
         quarantine = Quarantine(facts, standings(facts)).all()
         merged = merge_quarantine(connection, quarantine, stored_tables(objects))
         to_tell = untold(connection)

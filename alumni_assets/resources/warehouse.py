@@ -7,6 +7,7 @@ publishes. What is in the file is decided in `warehouse/`; all of it can be rebu
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from alumni_assets.warehouse.tables import DATABASE, TableLayoutError, create_mi
 
 # The oldest format that DuckDB can write, so that clients from 1.0 on can open what is published.
 STORAGE_VERSION = "v1.0.0"
+_LOOKS_AGAIN_SECONDS = 0.1
 
 
 class WarehouseError(Exception):
@@ -34,7 +36,7 @@ class WarehouseBusyError(WarehouseError):
 
 
 class WarehouseUnreadableError(WarehouseError):
-    """The warehouse's file is damaged or of another version; it may be deleted, and is then rebuilt."""
+    """The warehouse's file was damaged or of another version, and was deleted; it is rebuilt from the lake."""
 
 
 class WarehouseResource(ConfigurableResource):
@@ -60,7 +62,8 @@ class WarehouseResource(ConfigurableResource):
         """One transaction: all that is done on the connection is kept, or on an error nothing.
 
         The connection has every table of `warehouse.tables`. Waits for its turn; raises WarehouseBusyError
-        when that does not come in time, and WarehouseUnreadableError when the file is no good. Do not nest.
+        when that does not come in time, and WarehouseUnreadableError when the file was no good: the next time it
+        begins empty. Do not nest.
         """
         with self.exclusively() as writer, writer.transaction() as connection:
             yield connection
@@ -68,8 +71,7 @@ class WarehouseResource(ConfigurableResource):
     def begin_anew(self) -> None:
         """Delete the file, in which DuckDB keeps what was deleted; it is rebuilt from the lake. Waits for its turn."""
         with self.exclusively() as writer:
-            for path in (writer.path, writer.path.with_name(f"{writer.path.name}.wal")):
-                path.unlink(missing_ok=True)
+            writer.discard()
 
     @contextmanager
     def exclusively(self) -> Iterator["WarehouseWriter"]:
@@ -85,7 +87,7 @@ class WarehouseResource(ConfigurableResource):
                 # What a killed process spilled is worth nothing.
                 shutil.rmtree(spill, ignore_errors=True)
                 config = {"memory_limit": self.memory_limit, "temp_directory": str(spill)}
-                yield WarehouseWriter(self.path, config)
+                yield WarehouseWriter(self.path, config, self.lock_timeout_seconds)
         except FileLockTimeoutError as error:
             raise WarehouseBusyError(
                 f"The warehouse's turn did not come in {self.lock_timeout_seconds:g} s: {error}. "
@@ -95,37 +97,63 @@ class WarehouseResource(ConfigurableResource):
 
 @dataclass(frozen=True)
 class WarehouseWriter:
-    """Whoever has this has the turn to write; the file at `path` is whole and closed between transactions."""
+    """Whoever has this has the turn to write; the file at `path` is whole and closed between transactions.
+
+    `patience_seconds` is how long to wait for a program that takes no turns and has the file open.
+    """
 
     path: Path
     connection_config: dict[str, str]
+    patience_seconds: float
 
     @contextmanager
     def transaction(self) -> Iterator[DuckDBPyConnection]:
         """One transaction, as in `WarehouseResource.writing`; after it all is in the file, nothing in a log."""
-        with self._opened() as connection:
-            try:
-                connection.execute("BEGIN")
-                create_missing_tables(connection)
-                yield connection
-                # DuckDB takes the COMMIT of a transaction that an error has ended, and rolls it back without
-                # a word. This raises instead, should the caller have passed over the error.
-                connection.execute("SELECT 1")
-                connection.execute("COMMIT")
-                connection.execute(f"CHECKPOINT {DATABASE}")
-            except TableLayoutError as error:
-                raise _unreadable(self.path, error) from error
-            except duckdb.Error as error:
-                if _tells_of_corruption(error, self.path):
-                    raise _unreadable(self.path, error) from error
-                raise
+        with self._discarding_what_is_no_good(), self._opened() as connection:
+            connection.execute("BEGIN")
+            create_missing_tables(connection)
+            yield connection
+            # DuckDB takes the COMMIT of a transaction that an error has ended, and rolls it back without
+            # a word. This raises instead, should the caller have passed over the error.
+            connection.execute("SELECT 1")
+            connection.execute("COMMIT")
+            connection.execute(f"CHECKPOINT {DATABASE}")
+
+    def discard(self) -> None:
+        """Delete the file; the next transaction begins with an empty one."""
+        for path in (self.path, self.path.with_name(f"{self.path.name}.wal")):
+            path.unlink(missing_ok=True)
 
     def copy_for_readers(self, target: Path) -> None:
         """Copy the file to `target`, without the pipeline's bookkeeping; not during a transaction."""
         shutil.copyfile(self.path, target)
-        with replace(self, path=target)._opened() as connection:
+        with self._discarding_what_is_no_good(), replace(self, path=target)._opened() as connection:
             connection.execute("DROP SCHEMA pipeline CASCADE")
             connection.execute(f"CHECKPOINT {DATABASE}")
+
+    @contextmanager
+    def _discarding_what_is_no_good(self) -> Iterator[None]:
+        """Delete a file that turns out to be damaged: all that is in it is made of what is in the lake."""
+        try:
+            yield
+        except TableLayoutError as error:
+            raise self._discarded(error) from error
+        except duckdb.Error as error:
+            if _tells_of_damage(error):
+                raise self._discarded(error) from error
+            if "No space left" in str(error):
+                raise WarehouseError(
+                    f"There is no room for {self.path}: {error}. Make room; nothing is lost, and the same is done by "
+                    "the next `alumni run`, or by materializing it again."
+                ) from error
+            raise
+
+    def _discarded(self, error: Exception) -> WarehouseUnreadableError:
+        self.discard()
+        return WarehouseUnreadableError(
+            f"{self.path} could not be read: {error}. It was deleted: all that was in it is made again from the lake "
+            "when deduplicated_survey and everything below it are materialized, or by `alumni run`."
+        )
 
     @contextmanager
     def _opened(self) -> Iterator[DuckDBPyConnection]:
@@ -139,32 +167,31 @@ class WarehouseWriter:
     def _attach(self, connection: DuckDBPyConnection) -> None:
         if self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK):
             raise WarehouseError(f"{self.path} cannot be opened: this user may not read and write it")
-        try:
-            connection.execute(f"ATTACH $1 AS {DATABASE} (STORAGE_VERSION '{STORAGE_VERSION}')", [str(self.path)])
-        except duckdb.Error as error:
-            raise _attach_error(self.path, error) from error
+        deadline = time.monotonic() + self.patience_seconds
+        while True:
+            try:
+                connection.execute(f"ATTACH $1 AS {DATABASE} (STORAGE_VERSION '{STORAGE_VERSION}')", [str(self.path)])
+                return
+            except duckdb.IOException as error:
+                if "Cannot open file" in str(error):
+                    raise WarehouseError(f"{self.path} cannot be opened: {error}") from error
+                if "Could not set lock" not in str(error):
+                    raise
+                if time.monotonic() >= deadline:
+                    raise WarehouseBusyError(
+                        f"{self.path} is open in a program that does not take turns; "
+                        f"readers should open published/alumni.duckdb instead. {error}"
+                    ) from error
+            time.sleep(_LOOKS_AGAIN_SECONDS)
 
 
-def _attach_error(path: Path, error: duckdb.Error) -> WarehouseError:
+def _tells_of_damage(error: duckdb.Error) -> bool:
+    """Whether DuckDB says that a database file is damaged, or of a version that it does not know."""
     text = str(error)
-    if "Could not set lock" in text:
-        return WarehouseBusyError(
-            f"{path} is open in a program that does not take turns; "
-            f"readers should open published/alumni.duckdb instead. {text}"
-        )
-    if "No space left" in text or "Cannot open file" in text:
-        return WarehouseError(f"{path} cannot be opened: {text}")
-    return _unreadable(path, error)
-
-
-def _tells_of_corruption(error: duckdb.Error, path: Path) -> bool:
-    """Whether an error while working means that the warehouse's own file is damaged."""
-    text = str(error)
-    return "Corrupt database file" in text or ("Could not read" in text and str(path) in text)
-
-
-def _unreadable(path: Path, error: Exception) -> WarehouseUnreadableError:
-    return WarehouseUnreadableError(
-        f"{path} cannot be read: {error}. It may be deleted: the warehouse then begins empty, "
-        "and is rebuilt from the lake with the next transformation."
+    return (
+        isinstance(error, duckdb.SerializationException)
+        or "Corrupt database file" in text
+        or "not a valid DuckDB database file" in text
+        or "database file with version number" in text
+        or ("Could not read" in text and ".duckdb" in text)
     )

@@ -114,7 +114,7 @@ def test_a_run_that_was_killed_over_the_tables_is_followed_by_one_that_renews_th
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     assert pipeline.renew().success
     assert pipeline.materialize("transformed_survey", upload, approved_by=APPROVER).success
-    assert pipeline.materialize("published_survey").success
+    assert pipeline.materialize("deduplicated_survey").success
     made = {run.job_name: jobs.makes_tables(run) for run in pipeline.instance.get_runs()}
     assert made[jobs.RENEW.name]
     assert not made[jobs.TAKE_IN.name]

@@ -365,9 +365,7 @@ def test_the_installed_command_answers_and_its_runs_are_in_the_instance(pipeline
 
 
 def test_what_broke_and_what_to_do_is_said_without_a_look_at_the_ui(alumni: Alumni, pipeline: Pipeline) -> None:
-    pipeline.home.mkdir(exist_ok=True)
-    (pipeline.home / "warehouse.duckdb").write_bytes(b"no database " * 1000)
+    (pipeline.root / "published").write_bytes(b"no folder")
     ended = alumni("run")
     assert ended.status == 1
-    assert "warehouse.duckdb cannot be read" in ended.err
-    assert "It may be deleted" in ended.err
+    assert f"Listing '{pipeline.root}/published/' failed: Not a directory. Check that the disk is there" in ended.err
