@@ -56,10 +56,11 @@ def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) ->
 
     `published_at` is the time now, with its zone. When nothing changed and nothing is missing, nothing is
     written. What changed is forgotten only after the last file is in place, so that a publication that was
-    cut short is made good by the next one. Raises what `WarehouseResource.writing` and the lake raise.
+    cut short is made good by the next one, and so is one from another warehouse, such as a second instance on the
+    same lake would have: then everything is published. Raises what `WarehouseResource.writing` and the lake raise.
     """
     utc = published_at.astimezone(UTC).replace(tzinfo=None)
-    with warehouse.exclusively() as writer:
+    with warehouse.exclusively() as writer, lake.alone("publishing", warehouse.lock_timeout_seconds):
         with writer.transaction() as connection:
             tables = _tables_to_publish(connection, lake)
             if not tables:
@@ -81,6 +82,8 @@ def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
     """The tables whose files have to be written; empty when everything is published as it is here."""
     if describe_tables(connection):
         mark_changed(connection, SEAL)
+    if _was_published_elsewhere(connection, lake):
+        return set(TABLES)
     present = {entry.key for entry in lake.list(FOLDER)}
     if not {DATABASE_KEY, DICTIONARY_KEY, DATA_SOURCE_KEY} <= present:
         mark_changed(connection, SEAL)
@@ -99,6 +102,18 @@ def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime)
 
 def _generation_here(connection: DuckDBPyConnection) -> int:
     return only_count(connection.execute(f"SELECT coalesce(max(generation), 0) FROM {SEAL}"))
+
+
+def _was_published_elsewhere(connection: DuckDBPyConnection, lake: Lake) -> bool:
+    """Whether the last publication that was finished is none of this warehouse's."""
+    published = _generation_published(lake)
+    if published < _generation_here(connection):
+        return False  # the last one here was cut short
+    try:
+        (seal,) = pq.read_table(BytesIO(lake.read_bytes(table_key(SEAL)))).to_pylist()
+    except (LakeKeyError, pa.ArrowInvalid, ValueError):
+        return True
+    return [tuple(seal.values())] != connection.execute(f"SELECT * FROM {SEAL}").fetchall()
 
 
 def _generation_published(lake: Lake) -> int:

@@ -183,6 +183,17 @@ class Register:
         """Append to the log of decisions about an upload; the number is given here."""
         return self._append("decisions", decision.upload, decision)
 
+    def append_next(self, fact: Arrival | Decision) -> bool:
+        """Append to a log under the number that the fact has, unless somebody else has just appended under it.
+
+        Then what was concluded from the log as it was has to be thought over: read the facts again.
+        """
+        kind, subject = ("arrivals", fact.key) if isinstance(fact, Arrival) else ("decisions", fact.upload)
+        is_next = self._lake.create_bytes(layout.log_key(kind, subject, fact.number), _encoded(fact))
+        if is_next:
+            self._note(fact)
+        return is_next
+
     def append_waiver(self, waiver: Waiver) -> Waiver:
         """Append to the log of waivers of an upload's rows; the number is given here."""
         return self._append("waivers", waiver.upload, waiver)
@@ -317,6 +328,11 @@ def _with_fact(facts: Facts, fact: Seen | Ingested | Transformed | Arrival | Dec
         case Waiver():
             waived = [*facts.waivers.get(fact.upload, ()), fact]
             return dataclasses.replace(facts, waivers={**facts.waivers, fact.upload: waived})
+
+
+def next_number(log: Iterable[L]) -> int:
+    """The number for `Register.append_next` after a log as it was read."""
+    return 1 + max((fact.number for fact in log), default=0)
 
 
 def _logs(facts: Iterable[L], subject: Callable[[L], str]) -> dict[str, list[L]]:

@@ -13,7 +13,7 @@ import io
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -208,6 +208,9 @@ class BucketLake(Lake):
     def is_being_written(self, key: str) -> bool:
         """Never: an object appears in a bucket when it is complete."""
         return False
+
+    def alone(self, what: str, patience_seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def sweep(self, everything: bool = False) -> int:
         """The folder for temporary files may be that of other lakes too."""

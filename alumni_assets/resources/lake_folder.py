@@ -15,11 +15,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 
+from alumni_assets.resources.file_lock import FileLockTimeoutError, exclusive_file_lock
 from alumni_assets.resources.lake_interface import (
     INCOMING,
     OWNER_FOLDER,
@@ -34,12 +35,14 @@ from alumni_assets.resources.lake_interface import (
     check_key,
     check_prefix,
     os_errors,
+    os_failure,
     printable,
     scratch_path,
     sweep_scratch,
 )
 
 OWNER_FILE = 0o600
+_KNOWS_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class FolderLake(Lake):
@@ -156,6 +159,25 @@ class FolderLake(Lake):
             except OSError as error:
                 return error.errno == errno.EAGAIN
         return False
+
+    @contextmanager
+    def alone(self, what: str, patience_seconds: float) -> Iterator[None]:
+        """On a file system that knows no locks, everybody has their turn at once."""
+        self._require_root()
+        folder = self._path(INCOMING)
+        with ExitStack() as turn:
+            try:
+                folder.mkdir(OWNER_FOLDER, exist_ok=True)
+                turn.enter_context(exclusive_file_lock(folder / f"{what}.lock", patience_seconds))
+            except FileLockTimeoutError as error:
+                raise LakeError(
+                    f"The turn of {what} did not come in {patience_seconds:g} s: {error}. Wait until that process is "
+                    "done, or stop it; nothing is lost either way."
+                ) from error
+            except OSError as error:
+                if error.errno not in _KNOWS_NO_LOCKS:
+                    raise os_failure("Locking", printable(folder), error) from error
+            yield
 
     def sweep(self, everything: bool = False) -> int:
         self._require_root()

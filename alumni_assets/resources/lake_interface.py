@@ -161,6 +161,14 @@ class Lake(ABC):
         """Whether a program on this machine has the object open for writing, as far as that can be known."""
 
     @abstractmethod
+    def alone(self, what: str, patience_seconds: float) -> AbstractContextManager[None]:
+        """While the context lasts, nobody else on this machine does `what` in the lake; waits for the turn.
+
+        Raises LakeError where it does not come in time. Only a folder has such turns, and a bucket gives everybody
+        theirs at once: there, one instance is all that may work on it.
+        """
+
+    @abstractmethod
     def sweep(self, everything: bool = False) -> int:
         """Remove what writers that were killed left behind, once it is a day old; returns how many.
 

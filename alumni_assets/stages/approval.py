@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alumni_assets import layout
-from alumni_assets.register import Register
+from alumni_assets.register import Register, next_number
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.intake import RECENT_SECONDS, utc_now
@@ -58,17 +58,28 @@ class Request:
 def approve(lake: Lake, register: Register, upload: str, request: Request) -> Decision:
     """Record the approval of an upload; approving again what is approved already records nothing.
 
+    Of two who approve at once one is recorded; a decision that comes in between is looked at first.
+
     Raises `ApprovalRefusedError` when nobody is named, when a blocking check failed and no override
     reason is given, when there is nothing to approve, when the valid rows were judged anew after the
     approval was asked for, and when those stored are not the ones that were checked.
     """
     facts = register.facts(RECENT_SECONDS)
+    while True:
+        decision, is_new = _decision(lake, facts, upload, request)
+        if not is_new or register.append_next(decision):
+            return decision
+        facts = register.facts()
+
+
+def _decision(lake: Lake, facts: Facts, upload: str, request: Request) -> tuple[Decision, bool]:
+    """The approval that is in force, or a new one to be recorded. Raises as `approve` does."""
     stands = _stands(facts, upload)
     standing, quarantine = stands[upload], Quarantine(facts, stands)
     ingested = _approvable(facts, standing, stands)
     if _is_approved(standing, ingested):
         assert standing.approval is not None
-        return standing.approval
+        return standing.approval, False
     if not request.approved_by.strip():
         raise ApprovalRefusedError(
             "Nobody is named as approving. Fill in approved_by, or set ALUMNI_APPROVER to your name."
@@ -81,22 +92,21 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
         )
     _require_content_looked_at(ingested, request)
     _require_checked_content(lake, ingested)
-    return register.append_decision(
-        Decision(
-            upload=upload,
-            number=0,
-            kind="approved",
-            by=request.approved_by.strip(),
-            at=utc_now(),
-            note=request.note,
-            arrival=standing.arrival,
-            content=ingested.content,
-            rows=ingested.valid or 0,
-            invalid_share=quarantine.open_share(upload),
-            override=request.override.strip() if blocking else "",
-            checks=_ends_of_checks(ingested, quarantine),
-        )
+    decision = Decision(
+        upload=upload,
+        number=next_number(facts.decisions.get(upload, ())),
+        kind="approved",
+        by=request.approved_by.strip(),
+        at=utc_now(),
+        note=request.note,
+        arrival=standing.arrival,
+        content=ingested.content,
+        rows=ingested.valid or 0,
+        invalid_share=quarantine.open_share(upload),
+        override=request.override.strip() if blocking else "",
+        checks=_ends_of_checks(ingested, quarantine),
     )
+    return decision, True
 
 
 def withdraw(register: Register, upload: str, by: str, reason: str) -> Decision:
@@ -210,8 +220,11 @@ def _approvable(facts: Facts, standing: Standing, stands: Mapping[str, Standing]
 
 
 def _require_content_looked_at(ingested: Ingested, request: Request) -> None:
-    """What was judged anew, with another result, after a person had asked for the approval, they have not seen."""
-    if request.asked_at and ingested.content_at and ingested.content_at > request.asked_at:
+    """What was judged anew, with another result, after a person had asked for the approval, they have not seen.
+
+    What was judged at a time that is still to come says nothing of before and after: the clock was set back.
+    """
+    if request.asked_at and ingested.content_at and request.asked_at < ingested.content_at <= utc_now():
         raise ApprovalRefusedError(
             f"The valid rows of {ingested.upload} have changed since its approval was asked for: it was judged anew "
             f"at {ingested.content_at:%Y-%m-%d %H:%M:%S} UTC. Look at the result, and approve that."

@@ -6,12 +6,12 @@ Whatever happens under raw/ afterwards changes nothing: all later stages read th
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alumni_assets import layout
 from alumni_assets.contract import Contract
-from alumni_assets.register import Register
+from alumni_assets.register import Register, next_number
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.survey.detection import FileFormat
@@ -20,6 +20,7 @@ from alumni_assets.survey.naming import upload_id
 from alumni_assets.survey.quarantine import LIVE_CORRECTIONS, corrections_by_upload
 from alumni_assets.survey.standing import (
     Arrival,
+    Facts,
     Ingested,
     Seen,
     Status,
@@ -32,6 +33,8 @@ RECENT_SECONDS = 10.0
 """For how long a run that works on many uploads goes by what it read of the register."""
 
 _COPIED_AT_ONCE = 4 << 20
+_INSTANT = timedelta(microseconds=1)
+_CLOCK_SET_BACK = timedelta(days=2)
 
 
 class UploadChangedError(Exception):
@@ -56,7 +59,8 @@ class Arrived:
 def pin(lake: Lake, register: Register, key: str, now: datetime, checked: str | None = None) -> Arrived:
     """Pin the object at `raw/<key>` and enter it in the register; `key` is the part after raw/.
 
-    `now` is in UTC. `checked` is the SHA-256 of the content in which is nobody who was erased (see `keeping_out.py`).
+    `now` is in UTC; an upload is received after all that were received before, also where the clock was set back in
+    between. `checked` is the SHA-256 of the content in which is nobody who was erased (see `keeping_out.py`).
     Doing it again changes nothing. Raises `UploadChangedError` when the object changed on the way, and `LakeKeyError`
     when it is gone.
     """
@@ -75,13 +79,16 @@ def pin(lake: Lake, register: Register, key: str, now: datetime, checked: str | 
     after = lake.stat(source)
     if after is not None and (after.etag, after.size) != (before.etag, before.size):
         raise UploadChangedError(f"{lake.url(source)} changed while it was read.")
-    seen = register.enter_seen(Seen(upload, key, sha256, size, now))
-    found = [arrival for arrival in facts.arrivals.get(key, ()) if arrival.etag is not None]
-    last = found[-1] if found else None
-    if last is None or (last.upload, last.etag, last.size) != (seen.upload, before.etag, size):
-        register.append_arrival(Arrival(key, 0, seen.upload, before.etag, size, now))
-    is_last = last is not None and last.upload == seen.upload
-    return Arrived(seen, is_unchanged=is_last and seen.upload in facts.ingested)
+    seen = register.enter_seen(Seen(upload, key, sha256, size, _after_all(facts, now)))
+    while True:
+        log = facts.arrivals.get(key, ())
+        last = next((arrival for arrival in reversed(log) if arrival.etag is not None), None)
+        is_last = last is not None and last.upload == seen.upload
+        is_entered = last is not None and is_last and (last.etag, last.size) == (before.etag, size)
+        arrival = Arrival(key, next_number(log), seen.upload, before.etag, size, now)
+        if is_entered or register.append_next(arrival):
+            return Arrived(seen, is_unchanged=is_last and seen.upload in facts.ingested)
+        facts = register.facts()  # somebody else takes in the same just now
 
 
 def inspect(lake: Lake, seen: Seen, limits: LimitRules) -> FileFormat | UnreadableUploadError:
@@ -216,6 +223,15 @@ def _duplicate(seen: Seen, other: str, now: datetime, reason: str) -> Ingested:
 
 def _is_before(one: Seen, other: Seen) -> bool:
     return (one.received_at, one.upload) < (other.received_at, other.upload)
+
+
+def _after_all(facts: Facts, now: datetime) -> datetime:
+    """The time now, or just after the upload that was received last, where the clock seems to have been set back.
+
+    A clock that was ahead by more than `_CLOCK_SET_BACK` is not followed: uploads would bear its times for too long.
+    """
+    last = max((seen.received_at for seen in facts.seen.values()), default=now)
+    return last + _INSTANT if timedelta() <= last - now < _CLOCK_SET_BACK else now
 
 
 def _known_id(sha256: str, known: Mapping[str, str]) -> str | None:

@@ -121,6 +121,9 @@ class MemoryLake(Lake):
     def checksum(self, key: str) -> Checksum | None:
         raise NotImplementedError
 
+    def alone(self, what: str, patience_seconds: float) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
     def thaw(self, key: str, days: int, tier: str) -> Readiness:
         raise NotImplementedError
 

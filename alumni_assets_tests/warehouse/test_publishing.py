@@ -1,5 +1,6 @@
 """What readers find under published/, and that no interruption leaves it wrong for good."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from alumni_assets.publishing import (
 )
 from alumni_assets.queries import ANSWERS
 from alumni_assets.resources.lake_folder import FolderLake
-from alumni_assets.resources.warehouse import WarehouseWriter
+from alumni_assets.resources.lake_interface import LakeError
+from alumni_assets.resources.warehouse import WarehouseResource, WarehouseWriter
 from alumni_assets.warehouse.answers import refresh_answer
 from alumni_assets.warehouse.tables import TABLES, replace_content, unpublished_tables
 from alumni_assets_tests.warehouse.surveys import Survey, response
@@ -335,3 +337,25 @@ def test_a_publication_interrupted_around_a_transaction_is_made_good_by_the_next
             publish(published.warehouse, published.lake, NOW)
     publish(published.warehouse, published.lake, NOW)
     assert_published_as_in_the_warehouse(published)
+
+
+def test_after_another_instance_has_published_everything_is_published_again(published: Survey, tmp_path: Path) -> None:
+    """It may have come to another result; readers would have some tables of the one and some of the other."""
+    other = Survey(tmp_path)
+    other.warehouse = WarehouseResource(home=str(tmp_path / "other home"))
+    take_in(other, "b")
+    assert publish(other.warehouse, other.lake, NOW) == Publication(2, ALL_BUT_THE_NUMBER)
+    assert_published_as_in_the_warehouse(other)
+    change_job_roles(published)
+    assert publish(published.warehouse, published.lake, NOW + timedelta(hours=1)) == Publication(3, ALL_BUT_THE_NUMBER)
+    assert_published_as_in_the_warehouse(published)
+
+
+def test_who_publishes_to_a_folder_at_the_same_time_waits_or_is_refused(published: Survey, tmp_path: Path) -> None:
+    impatient = WarehouseResource(home=str(tmp_path / "other home"), lock_timeout_seconds=0.1)
+    with (
+        published.lake.alone("publishing", 1),
+        pytest.raises(LakeError, match=rf"process {os.getpid()} \(this one\)\. Wait until that process is done"),
+    ):
+        publish(impatient, published.lake, NOW)
+    assert publish(impatient, published.lake, NOW).generation == 2
