@@ -198,7 +198,11 @@ class _Search:
 def _stored(upload: str, batch: pa.RecordBatch) -> _Rows:
     if "problems" in batch.schema.names:
         return _Rows(upload, batch["source_row"].to_numpy(), _stored_places(batch), batch)
-    columns = {name: pc.cast(batch[name], pa.string()) for name in NAMES}
+    stored = set(batch.schema.names)  # before the survey had a column, rows were stored without
+    columns = {
+        name: pc.cast(batch[name], pa.string()) if name in stored else pa.nulls(batch.num_rows, pa.string())
+        for name in NAMES
+    }
     cells = pa.RecordBatch.from_pydict({**columns, "other_columns": pa.nulls(batch.num_rows, pa.string())})
     numbers = batch["source_row"].to_numpy()
     if set(pc.unique(batch["upload"]).to_pylist()) <= {upload}:

@@ -59,7 +59,7 @@ def cells_of(batch: pa.RecordBatch, columns: Sequence[Column], sentences: pa.Arr
     """The text of each column of the file; what a row does not have is empty."""
     upload, row = _origin(batch)
     by_field = {UPLOAD_TITLE: upload, ROW_TITLE: row, PROBLEMS_TITLE: sentences}
-    by_field |= {name: batch[name] for name in NAMES}
+    by_field |= {name: _cells(batch, name) for name in NAMES}
     keys = list(dict.fromkeys(column.key for column in columns if column.field is None))
     by_key = _other_cells(batch["other_columns"], keys)
     return [
@@ -84,11 +84,16 @@ def _further(
     further: dict[str, None] = {}
     for batch in batches:
         troubled = set(pc.unique(pc.struct_field(batch["problems"].flatten(), "column")).to_pylist())
-        needed |= {name for name in lacking if BY_NAME[name].header in troubled or _is_filled(batch[name])}
+        needed |= {name for name in lacking if BY_NAME[name].header in troubled or _is_filled(_cells(batch, name))}
         if batch["other_columns"].null_count < batch.num_rows:
             names = _objects(batch["other_columns"], (*keys, *further), "infer").column_names
             further |= dict.fromkeys(name for name in names if name not in keys)
     return [name for name in lacking if name in needed], list(further)[:_MOST_FURTHER_COLUMNS]
+
+
+def _cells(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column of the survey; empty where rows were stored before the survey had it."""
+    return batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
 
 
 def _is_filled(array: pa.Array) -> bool:

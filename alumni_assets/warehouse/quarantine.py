@@ -132,11 +132,15 @@ def rows_of(connection: "DuckDBPyConnection", found: SetAside, stored: StoredTab
 
 
 def _set_aside(connection: "DuckDBPyConnection", path: Path) -> "DuckDBPyRelation":
-    """The invalid rows of an upload; of a correction those that name no row of the upload that it corrects."""
+    """The invalid rows of an upload; of a correction those that name no row of the upload that it corrects.
+
+    Cells of columns that the survey did not have yet when the rows were stored are null.
+    """
     rows = connection.read_parquet(one_file(path), hive_partitioning=False)
+    cells = [name if name in rows.columns else f"NULL::VARCHAR AS {name}" for name in contract.NAMES]
     if "corrects_row" in rows.columns:
         rows = rows.filter("corrects_row IS NULL")
-    return rows.project(", ".join(("upload", "source_row", *contract.NAMES, "other_columns", "problems")))
+    return rows.project(", ".join(("upload", "source_row", *cells, "other_columns", "problems")))
 
 
 def _add_returned(connection: "DuckDBPyConnection", correction: str, place: int, stored: StoredTable) -> None:
