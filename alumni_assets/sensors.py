@@ -326,10 +326,14 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
 
 
 def find_unarchived(lake: Lake, facts: Facts, instance: DagsterInstance) -> list[str]:
-    """What is transformed and has no whole archive; nothing while a run is at work that may be about to make it."""
+    """What is transformed and has no whole archive; nothing while a run is at work that may be about to make it.
+
+    Transformed rows that are lost are made again where they count, and cannot be archived before.
+    """
     if not facts.transformed or any(map(jobs.archives, instance.get_runs(RunsFilter(statuses=UNFINISHED)))):
         return []
-    return unarchived(lake, facts)
+    found = unarchived(lake, facts)
+    return [upload for upload in found if lake.stat(layout.transformed_key(upload)) is not None]
 
 
 def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:
