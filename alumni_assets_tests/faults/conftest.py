@@ -15,6 +15,7 @@ from ..pipeline.conftest import Pipeline, changed_rules, own_environment, pipeli
 from .life import live
 
 __all__ = ["changed_rules", "own_environment", "pipeline"]
+_AS_ROOT = ["sudo", "-n"] if os.geteuid() and shutil.which("sudo") else []
 
 
 class Disk:
@@ -53,7 +54,7 @@ class Disk:
 
 
 def _mount(*arguments: str | Path) -> None:
-    subprocess.run(["mount", *arguments], check=True)
+    subprocess.run([*_AS_ROOT, "mount", *arguments], check=True)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def small_disk(tmp_path: Path, lacking: Callable[[str], NoReturn]) -> Iterator[C
         path.mkdir()
         options = f"size=64m,mode=700,uid={os.getuid()}"
         done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True, check=False
+            [*_AS_ROOT, "mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, check=False
         )
         if done.returncode:
             lacking("this user may not mount disks")
@@ -75,7 +76,7 @@ def small_disk(tmp_path: Path, lacking: Callable[[str], NoReturn]) -> Iterator[C
 
     yield mount
     for disk in disks:
-        subprocess.run(["umount", "--lazy", str(disk.path)], check=True)
+        subprocess.run([*_AS_ROOT, "umount", "--lazy", disk.path], check=True)
 
 
 @pytest.fixture(scope="session")
