@@ -31,7 +31,13 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     return set_to
 
 
-@pytest.mark.parametrize("wrong", [DAY, timedelta()], ids=["ahead, then right", "right, then behind"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(DAY, id="ahead, then right"),
+        pytest.param(timedelta(), id="right, then behind", marks=pytest.mark.long),
+    ],
+)
 def test_a_clock_that_is_set_back_by_a_day_changes_neither_what_repeats_nor_what_is_newest(
     pipeline: Pipeline, set_clock: Callable[[timedelta], None], wrong: timedelta
 ) -> None:
