@@ -37,7 +37,7 @@ from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.stages import intake
 from alumni_assets.stages.engine import Engine
-from alumni_assets.stages.keeping_out import Doorkeeper
+from alumni_assets.stages.keeping_out import Doorkeeper, ErasureKeyError
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.drift import Batch, Comparison, Profile, compared
 from alumni_assets.survey.errors import UnreadableUploadError
@@ -230,7 +230,7 @@ class _Step:
 
     @contextmanager
     def _attempt(self, identity: str) -> Iterator[None]:
-        """An attempt at something, which counts against it unless it succeeds, or the machine is to blame.
+        """An attempt at something, which counts against it unless it succeeds, or the machine or a setting is to blame.
 
         It counts all the same where the result was entered, for by it the next pass finds what Dagster was not told,
         and where the lake is not there or read-only: then no other can be begun either.
@@ -239,7 +239,8 @@ class _Step:
         try:
             yield
         except Exception as error:
-            if is_of_the_machine(error) and not self.has_entered:
+            is_blameless = is_of_the_machine(error) or isinstance(error, ErasureKeyError)
+            if is_blameless and not self.has_entered:
                 with suppress(LakeUnavailableError):
                     self.register.take_back_attempt(attempt)
             raise

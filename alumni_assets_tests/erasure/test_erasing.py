@@ -173,6 +173,7 @@ def test_nothing_is_taken_in_without_the_key_of_the_ledger(pipeline: Pipeline, k
     pipeline.put("later.csv", csv_bytes([answer(50)]))
     assert not pipeline.take_in("later.csv").success
     assert "later.csv" not in pipeline.facts.arrivals
+    assert pipeline.register.attempts() == {}
     pipeline.environment["ALUMNI_ERASURE_KEY"] = "a secret that is long enough for tests"
     pipeline.__dict__.pop("defs")
     assert pipeline.take_in("later.csv").success
