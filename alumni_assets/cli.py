@@ -195,6 +195,24 @@ def erase(
 
 
 @cli.command()
+@click.option("--dry-run", is_flag=True, help="Only count what would go.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def expire(dry_run: bool, as_json: bool) -> None:
+    """Delete what is older than the survey's configuration says (retention), and no longer needed.
+
+    A schedule in Dagster does it too, once something has an age there.
+    """
+    from alumni_assets.one_pass import OnePass
+
+    with OnePass() as one_pass, _refusals_are_usage_errors():
+        counts = one_pass.expire(dry_run)
+        broken = list(one_pass.broken)
+    if broken:
+        raise click.ClickException("\n".join(broken))
+    _print_expired(counts, dry_run, as_json)
+
+
+@cli.command()
 @click.argument("employee_id")
 @click.option(
     "--to",
@@ -475,6 +493,21 @@ def _print_erased(done: "Erased", deleted: bool, as_json: bool) -> None:
         "Not reached from here: the Google Sheet behind the form, files that people have downloaded, e-mails, and "
         "backups. docs/privacy.md says more."
     )
+
+
+def _print_expired(counts: dict[str, int], dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(counts))
+        return
+    layers = ("raw", "pinned", "correction_files", "reports")
+    for layer in layers:
+        click.echo(f"{layer}: {counts[layer]:,}")
+    done = "would be deleted" if dry_run else "deleted"
+    click.echo(f"{sum(counts[layer] for layer in layers):,} objects of {counts['bytes']:,} bytes {done}.")
+    if counts["unverified"]:
+        click.echo(f"{counts['unverified']:,} stay: archived copies that would be left of them cannot be verified.")
+    if counts["changed"]:
+        click.echo(f"{counts['changed']:,} stay: they were written again meanwhile.")
 
 
 def _print_unread(uploads: Sequence[str]) -> None:

@@ -238,6 +238,7 @@ _JUDGES_NO_ROW = dict.fromkeys(
         "public_edition",
         "report_approval",
         "report",
+        "retention",
     ),
     True,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from alumni_assets import automation, jobs, schedules, sensors
+from alumni_assets import automation, jobs, retention, schedules, sensors
 from alumni_assets.assets import archive, athena, dashboard, intake, report, sheet, tables, transformation
 from alumni_assets.json_logs import print_json
 from alumni_assets.notifications.sensor import notifications_sensor
@@ -51,10 +51,12 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
             jobs.PREPARE_REPORT,
             jobs.SEND_REPORT,
             jobs.PREPARE_AND_SEND_REPORT,
+            retention.EXPIRE,
         ],
         schedules=[
             export_sheet,
             schedules.weekly_report_schedule(rules),
+            schedules.retention_schedule(rules),
         ],
         sensors=[
             *sensors.uploads_sensors(settings.sensor_interval, settings.queue),

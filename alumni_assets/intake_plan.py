@@ -10,7 +10,8 @@ from datetime import datetime
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import LakeEntry
-from alumni_assets.survey.standing import Facts, Ingested, Status, last_arrivals
+from alumni_assets.survey.quarantine import Quarantine
+from alumni_assets.survey.standing import Facts, Ingested, Status, last_arrivals, standings
 
 Known = Mapping[str, tuple[str, int]]
 _CLOCKS_DIFFER_SECONDS = 60
@@ -100,14 +101,20 @@ def _by_attempts(identities: Mapping[str, str], attempts: Mapping[str, int], lim
 def lost_uploads(facts: Facts, partitions: Collection[str], stored_invalid: Collection[str]) -> list[str]:
     """Ingested uploads that Dagster's event store does not know any more, or whose invalid rows are gone.
 
-    The rows are gone also when the file is in which a reviewer corrects them. Such uploads are entered again from
-    their pinned copies.
+    While some are open they are gone also when the file is in which a reviewer corrects them. Such uploads are entered
+    again from their pinned copies.
     """
     known, stored = set(partitions), set(stored_invalid)
+    lacking = {
+        upload: _objects_of_invalid(ingested) - stored
+        for upload, ingested in facts.ingested.items()
+        if upload in facts.seen
+    }
+    closed = _without_open_rows(facts, [upload for upload, keys in lacking.items() if keys])
     return sorted(
         upload
-        for upload, ingested in facts.ingested.items()
-        if upload in facts.seen and (upload not in known or not _objects_of_invalid(ingested) <= stored)
+        for upload, keys in lacking.items()
+        if upload not in known or keys - (set(layout.correction_keys(upload)) if upload in closed else set())
     )
 
 
@@ -126,9 +133,15 @@ def unreported_uploads(facts: Facts, attempts: Collection[str]) -> list[str]:
 def _objects_of_invalid(ingested: Ingested) -> set[str]:
     if ingested.outcome != Status.VALIDATED or not ingested.invalid:
         return set()
-    upload = ingested.upload
-    files = {layout.correction_key(upload, "xlsx"), layout.correction_key(upload, "csv")}
-    return {layout.invalid_key(upload), *files}
+    return {layout.invalid_key(ingested.upload), *layout.correction_keys(ingested.upload)}
+
+
+def _without_open_rows(facts: Facts, uploads: Collection[str]) -> set[str]:
+    """Those of these uploads of which no row is open: their correction files may have been let go of."""
+    if not uploads:
+        return set()
+    quarantine = Quarantine(facts, standings(facts))
+    return {upload for upload in uploads if (found := quarantine.of(upload)) is None or not found.open}
 
 
 def is_settling(entry: LakeEntry, now: datetime, settle_seconds: float) -> bool:

@@ -7,6 +7,8 @@ from urllib.parse import quote, unquote
 from alumni_assets.survey.naming import object_name, safe_key
 
 RAW = "raw/"
+PINNED = "pinned/"
+INVALID = "invalid/"
 REGISTER = "register/"
 TRANSFORMED = "transformed/"
 ARCHIVE = "archive/"
@@ -25,7 +27,7 @@ TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp"
 
 def pinned_key(upload: str) -> str:
     """The immutable copy of an upload's bytes."""
-    return f"pinned/{object_name(upload)}"
+    return f"{PINNED}{object_name(upload)}"
 
 
 def valid_key(upload: str) -> str:
@@ -35,12 +37,17 @@ def valid_key(upload: str) -> str:
 
 def invalid_key(upload: str) -> str:
     """The invalid rows of an upload with their problems."""
-    return f"invalid/{object_name(upload)}.parquet"
+    return f"{INVALID}{object_name(upload)}.parquet"
 
 
 def correction_key(upload: str, suffix: Literal["xlsx", "csv"]) -> str:
     """The invalid rows of an upload as a file that a person corrects."""
-    return f"invalid/{object_name(upload)}.{suffix}"
+    return f"{INVALID}{object_name(upload)}.{suffix}"
+
+
+def correction_keys(upload: str) -> tuple[str, str]:
+    """All files in which a person corrects the invalid rows of an upload."""
+    return correction_key(upload, "xlsx"), correction_key(upload, "csv")
 
 
 def transformed_key(upload: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pyarrow.parquet as pq
-from dagster import DagsterEventType, EventLogEntry, RunsFilter
+from dagster import DagsterEventType, EventLogEntry, ExecuteInProcessResult, RunsFilter
 from dagster._core.utils import make_new_run_id
 from rich.console import Console
 
@@ -38,7 +38,7 @@ from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.uploads_table import reason_of
 from alumni_assets.survey.quarantine import Quarantine
-from alumni_assets.survey.standing import Facts, Standing, Status, standings
+from alumni_assets.survey.standing import Facts, Ingested, Standing, Status, standings
 
 if TYPE_CHECKING:
     from alumni_assets.report.keeping import Reports
@@ -132,7 +132,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         chosen = list(uploads) or [
             upload
             for upload, ingested in before.ingested.items()
-            if ingested.contract and ingested.contract != contract.hash
+            if ingested.contract and ingested.contract != contract.hash and not self._was_let_go(ingested)
         ]
         unknown = [upload for upload in chosen if upload not in before.seen]
         if unknown:
@@ -142,6 +142,11 @@ class OnePass(AbstractContextManager["OnePass"]):
             self._execute("Judging", jobs.TAKE_IN.name, jobs.take_in_config((), chosen, judge_again=True))
         self._renew((), "", "")
         return self._report(before, self._register.facts())
+
+    def _was_let_go(self, ingested: Ingested) -> bool:
+        """Whether an upload was rejected and its pinned copy is gone, as it goes when it is old: for good."""
+        is_rejected = ingested.outcome == Status.REJECTED
+        return is_rejected and self._lake.stat(layout.pinned_key(ingested.upload)) is None
 
     def restore(self, upload: str, days: int, tier: str) -> tuple[list["RestoredFile"], dict[str, Any]]:
         """Bring an upload back from its archived copies, and make again what is made from them, once all are there."""
@@ -182,6 +187,26 @@ class OnePass(AbstractContextManager["OnePass"]):
         eraser.forget()
         return done
 
+    def expire(self, dry_run: bool) -> dict[str, int]:
+        """Delete what is old and no longer needed, or with `dry_run` only count it; returns the counts.
+
+        Raises `ApprovalRefusedError` where nothing has an age, and while runs are under way. What broke is in `broken`.
+        """
+        from alumni_assets.retention import EXPIRE
+        from alumni_assets.stages.expiring import expire
+
+        rules = self._survey.contract().rules.retention
+        if not rules.is_on:
+            raise approval.ApprovalRefusedError(
+                f"Nothing has an age in {self.settings.rules}: set one in its section retention."
+            )
+        if dry_run:
+            return expire(self._lake, self._register, rules, utc_now(), dry_run=True).counts()
+        self._take_turn()
+        self._require_quiet()
+        result = self._executed("Deleting what is old", EXPIRE.name, {}, {})
+        return result.output_for_node("expire") if result.success else {}
+
     def rows_of_person(self, employee_id: str) -> "PersonRows":
         """Which rows are a person's; nothing is changed. Raises `ErasingError`."""
         from alumni_assets.stages import erasing
@@ -200,7 +225,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         return held_about(self._lake, self._register.facts(), person, contract, utc_now())
 
     def _require_quiet(self) -> None:
-        """Rows that a run is about to write would come back."""
+        """What a run is about to write would come back, and what it is about to read would be gone."""
         end_orphaned_runs(self.settings.home, self._instance)
         if runs := self._instance.get_run_ids(RunsFilter(statuses=UNFINISHED)):
             raise approval.ApprovalRefusedError(
@@ -355,6 +380,12 @@ class OnePass(AbstractContextManager["OnePass"]):
     def _execute(
         self, doing: str, job: str, config: Mapping[str, Any], tags: Mapping[str, str] = RENEWS_BELOW_TAGS
     ) -> bool:
+        """Whether one Dagster run in this process worked; why it did not is in `broken`."""
+        return self._executed(doing, job, config, tags).success
+
+    def _executed(
+        self, doing: str, job: str, config: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> ExecuteInProcessResult:
         """One Dagster run in this process, with a progress display on a terminal."""
         run_id = make_new_run_id()
         with (
@@ -371,7 +402,7 @@ class OnePass(AbstractContextManager["OnePass"]):
             )
         if not result.success:
             self.broken += [_failure(event) for event in result.all_events if event.is_step_failure]
-        return result.success
+        return result
 
     @contextmanager
     def _progress(self, doing: str, run_id: str) -> Any:

@@ -6,13 +6,15 @@ from dagster import (
     DagsterInvalidDefinitionError,
     DefaultScheduleStatus,
     RunRequest,
+    RunsFilter,
     ScheduleDefinition,
     ScheduleEvaluationContext,
     SkipReason,
     schedule,
 )
 
-from alumni_assets import jobs
+from alumni_assets import jobs, retention
+from alumni_assets.orphaned_runs import UNFINISHED
 from alumni_assets.report.weeks import week_of
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
@@ -89,4 +91,38 @@ def weekly_report_schedule(rules: SurveyRules) -> ScheduleDefinition:
         raise SurveyRulesError(
             f"report.schedule of the survey's configuration is {rules.report.schedule!r}; it takes minute, hour, day, "
             f"month and weekday, such as 0 8 * * 1, in {rules.time_zone}."
+        ) from error
+
+
+def retention_schedule(rules: SurveyRules) -> ScheduleDefinition:
+    """Deletes what is old and no longer needed; off, and of no effect, while nothing has an age.
+
+    Raises `SurveyRulesError` for a cron expression that means nothing.
+    """
+    ages = rules.retention
+
+    def expire(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        if not ages.is_on:
+            return SkipReason("Nothing has an age: see retention in the survey's configuration.")
+        if context.instance.get_run_ids(RunsFilter(statuses=UNFINISHED), limit=1):
+            return SkipReason(
+                "Runs are under way; nothing is deleted beside them. It is looked at again the next time."
+            )
+        return RunRequest()
+
+    try:
+        return ScheduleDefinition(
+            name="retention",
+            job=retention.EXPIRE,
+            cron_schedule=ages.schedule,
+            execution_timezone=rules.time_zone,
+            execution_fn=expire,
+            default_status=DefaultScheduleStatus.RUNNING if ages.is_on else DefaultScheduleStatus.STOPPED,
+            description="Deletes what is older than the survey's configuration says, and no longer needed. On once "
+            "something has an age there.",
+        )
+    except DagsterInvalidDefinitionError as error:
+        raise SurveyRulesError(
+            f"retention.schedule of the survey's configuration is {ages.schedule!r}; it takes minute, hour, day, month "
+            f"and weekday, such as 30 3 * * *, in {rules.time_zone}."
         ) from error

@@ -320,7 +320,7 @@ def find_unreported(register: Register, contract: Contract) -> intake_plan.Plan:
 def find_lost(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
     """What is to be entered again because Dagster's event store or the invalid rows were lost."""
     partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
-    stored = {entry.key for entry in lake.list("invalid/")}
+    stored = {entry.key for entry in lake.list(layout.INVALID)}
     lost = intake_plan.lost_uploads(register.facts(), partitions, stored)
     return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
 

@@ -69,6 +69,7 @@ LetteredWords = Annotated[Words, AfterValidator(_lettered_words)]
 # Strict: `yes` is no share and "3" is no number.
 Number = Annotated[int, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Days = Annotated[Number, Field(ge=1, le=36_500)]
 
 
 class _Section(BaseModel):
@@ -193,6 +194,25 @@ class ReportRules(_Section):
     language: Annotated[str, AfterValidator(_known_language)] = "en"
 
 
+class RetentionRules(_Section):
+    """After how many days what is no longer needed goes, by layer; without a number it stays.
+
+    Reports are sent again until the end of the next week, so they stay for 15 days at least.
+    """
+
+    schedule: str = "30 3 * * *"
+    raw_days: Days | None = None
+    pinned_days: Days | None = None
+    correction_files_days: Days | None = None
+    reports_days: Annotated[Number, Field(ge=15, le=36_500)] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is ever to go."""
+        ages = (self.raw_days, self.pinned_days, self.correction_files_days, self.reports_days)
+        return any(days is not None for days in ages)
+
+
 class SurveyRules(_Section):
     """Everything that `survey.yaml` says."""
 
@@ -214,6 +234,7 @@ class SurveyRules(_Section):
     public_edition: PublicEditionRules = PublicEditionRules()
     report_approval: Literal["manual", "auto"] = "manual"
     report: ReportRules = ReportRules()
+    retention: RetentionRules = RetentionRules()
 
 
 def load_rules(path: Path) -> SurveyRules:

@@ -20,6 +20,7 @@ class Component(StrEnum):
     ARCHIVE = "archive"
     WAREHOUSE = "warehouse"
     NOTIFIER = "notifier"
+    RETENTION = "retention"
 
 
 def session_of(roles: str, component: Component | None) -> "boto3.Session":

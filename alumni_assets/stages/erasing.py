@@ -42,7 +42,7 @@ ON_ITS_WAY = (layout.SPARK, layout.QUERY_RESULTS)
 """Folders of what is made again whenever it is needed."""
 HELD = (
     layout.RAW,
-    *("pinned/", "valid/", "invalid/", layout.TRANSFORMED, "archive/", "published/", "sheet/"),
+    *(layout.PINNED, "valid/", layout.INVALID, layout.TRANSFORMED, layout.ARCHIVE, "published/", "sheet/"),
     *ON_ITS_WAY,
     f"{layout.REGISTER}exports/",
 )
@@ -183,7 +183,7 @@ class Eraser:
             for entry in list(self.lake.list(folder)):
                 self.lake.delete(entry.key)
         pinned = {layout.pinned_key(upload) for upload in self.register.facts().seen}
-        for entry in list(self.lake.list("pinned/")):
+        for entry in list(self.lake.list(layout.PINNED)):
             if entry.key not in pinned:  # left by an intake that was killed; the upload is taken in again
                 self.lake.delete(entry.key)
         self.lake.sweep(everything=True)
@@ -339,8 +339,8 @@ class Eraser:
         done.objects += 1
 
     def _rewrite_archive(self, persons: Persons, concerned: Iterable[str], done: Erased) -> None:
-        by_name = {layout.pinned_key(upload).removeprefix("pinned/"): upload for upload in concerned}
-        for entry in list(self.lake.list("archive/")):
+        by_name = {layout.pinned_key(upload).removeprefix(layout.PINNED): upload for upload in concerned}
+        for entry in list(self.lake.list(layout.ARCHIVE)):
             folder, _, name = entry.key.rpartition("/")
             upload = by_name.get(folder.rpartition("/")[2])
             if upload is None or name != MANIFEST:

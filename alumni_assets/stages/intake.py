@@ -105,8 +105,8 @@ def inspect(lake: Lake, seen: Seen, limits: LimitRules) -> FileFormat | Unreadab
             return detect(seen.key, path, limits)
     except LakeKeyError as error:
         raise PinnedCopyError(
-            f"The pinned copy of {seen.upload} is gone. Restore it from a backup, or delete the upload's "
-            "entry in the register and upload the file again."
+            f"The pinned copy of {seen.upload} is gone. `alumni restore` brings it back where it was archived; else "
+            "restore it from a backup, or delete the upload's entry in the register and upload the file again."
         ) from error
     except UnreadableUploadError as unreadable:
         return unreadable

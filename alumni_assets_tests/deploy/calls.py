@@ -29,7 +29,7 @@ FACTS = (
     "erasures", "rewritten",
 )  # fmt: skip
 EVERYWHERE = tuple(f"{folder}/" for folder in FOLDERS) + tuple(f"register/{kind}/" for kind in FACTS) + _WITHIN
-_COMPONENTS = ("uploader", "ingest", "transform", "archive", "warehouse", "notifier")
+_COMPONENTS = ("uploader", "ingest", "transform", "archive", "warehouse", "notifier", "retention")
 _JOB = ("start the job", "look at the job", "stop the job", "look for the job's log", "look at the job's log")
 # What the account on this machine holds to other rules than AWS does; its simulator of policies does not.
 _SIMULATED = {
@@ -119,6 +119,11 @@ RIGHTS = {
         reads=(*_REGISTER, "published/", "reports/"),
         writes=("register/notices/", "register/reports/", "reports/"),
         others=("publish", "send reports"),
+    ),
+    "retention": Rights(
+        lists=("raw/", "raw/sheet/", "pinned/", "invalid/", "archive/", "transformed/", "reports/", *_REGISTER),
+        reads=("raw/", "raw/sheet/", "pinned/", "invalid/", "archive/", "transformed/", "reports/", *_REGISTER),
+        deletes=("raw/", "raw/sheet/", "pinned/", "invalid/", "reports/"),
     ),
     "daemon": Rights(writes=("logs/",)),
     "webserver": Rights(lists=("logs/",), reads=("logs/",)),

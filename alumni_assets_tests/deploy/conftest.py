@@ -39,7 +39,7 @@ _DOOR = {
 STACKS: dict[str, tuple[str, dict[str, str]]] = {
     "queue": ("queue", {}),
     "storage": ("storage", {}),
-    "roles": ("roles", {}),
+    "roles": ("roles", {"Retention": "with"}),
     "catalog": ("catalog", {}),
     "glue": ("glue", {}),
     "image": ("image", {}),

@@ -1,7 +1,8 @@
 """The whole pipeline in the account, from the event of an upload to the answers, each component in its role."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from alumni_assets import jobs
+from alumni_assets import jobs, layout, retention
 from alumni_assets.definitions import build_defs
 from alumni_assets.register import Register
 from alumni_assets.resources.lake import LakeResource
@@ -17,10 +18,13 @@ from alumni_assets.resources.lake_interface import LakeError
 from alumni_assets.resources.roles import Component
 from alumni_assets.settings import load_settings
 from alumni_assets.stages import approval
+from alumni_assets.stages.intake import utc_now
 from alumni_assets.survey.standing import Facts
 from alumni_assets_tests.deploy.conftest import ACCOUNT, BUCKET, REGION, ROLES, TOPIC, Cloud
 from alumni_assets_tests.pipeline.answers import answer, answers, csv_bytes
-from alumni_assets_tests.pipeline.conftest import QUIET, REAL_FILE
+from alumni_assets_tests.pipeline.conftest import QUIET, REAL_FILE, changed_rules
+
+__all__ = ["changed_rules"]
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -89,6 +93,10 @@ class Deployed:
         (upload,) = [seen.upload for seen in self.facts().seen.values() if seen.key == key]
         return upload
 
+    def names(self) -> list[str]:
+        found = self.account.root.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+        return [item["Key"] for item in found]
+
     def published(self, query: str, copy: Path) -> list[tuple[Any, ...]]:
         self.account.root.client("s3").download_file(BUCKET, "published/alumni.duckdb", str(copy))
         with duckdb.connect(str(copy), read_only=True) as connection:
@@ -132,7 +140,7 @@ def test_the_real_file_gives_the_published_figures_with_each_component_in_its_ro
     campuses = deployed.published("SELECT dmc_campus, alumni, excellent FROM campus_excellence", tmp_path / "c")
     assert campuses[0] == ("Main", 457, 86)
     assert deployed.published("SELECT count(*) FROM alumni", tmp_path / "n") == [(1000,)]
-    names = {item["Key"] for item in deployed.account.root.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
+    names = set(deployed.names())
     assert "published/dashboard.html" in names
     assert len([name for name in names if name.startswith("archive/")]) == 3
 
@@ -159,6 +167,22 @@ def test_rows_come_back_corrected_with_each_component_in_its_role(deployed: Depl
         "[Alumni survey] Deduplication succeeded: 21 alumni",
         "[Alumni survey] Transformation succeeded: 21 rows",
     ]
+
+
+@pytest.mark.long
+def test_what_is_old_goes_in_a_role_of_its_own(
+    deployed: Deployed, changed_rules: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = changed_rules(retention={"raw_days": 30, "pinned_days": 30, "correction_files_days": 30})
+    deployed.environment["ALUMNI_SURVEY"] = str(rules)
+    deployed.defs = build_defs(load_settings(deployed.environment))
+    deployed.put("term.csv", csv_bytes(answers(1, 3)))
+    deployed.take_in()
+    deployed.approve_all()
+    kept = set(deployed.names())
+    monkeypatch.setattr(retention, "utc_now", lambda: utc_now() + timedelta(days=31))
+    deployed.run(retention.EXPIRE.name, {})
+    assert kept - set(deployed.names()) == {"raw/term.csv", layout.pinned_key(deployed.upload_of("term.csv"))}
 
 
 def test_a_component_without_the_right_is_told_which_one_it_lacks(deployed: Deployed) -> None:

@@ -84,10 +84,11 @@ JOBS = {
     "prepare_report",
     "send_report",
     "prepare_and_send_report",
+    "expire_old_objects",
 }
 SENSORS = {"new_uploads", "lost_uploads", "unarchived_uploads", "keep_tables_current", "notifications"}
 _SLOW = {"pandera", "dagster_aws", "boto3", "pandas", "pyarrow", "numpy", "scipy", "altair", "typst"}
-SCHEDULES = {"export_sheet", "weekly_report"}
+SCHEDULES = {"export_sheet", "weekly_report", "retention"}
 
 
 @pytest.fixture(scope="module")

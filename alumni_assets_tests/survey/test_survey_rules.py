@@ -209,5 +209,6 @@ def test_the_hash_does_not_change_with_what_judges_no_row(tmp_path: Path) -> Non
         setting("approval.auto", True),
         setting("limits.attempts", 9),
         setting("uploads.settle_seconds", 9),
+        setting("retention.raw_days", 9),
     ]
     assert Contract(loaded(tmp_path, *changes)).hash == Contract(default_rules()).hash
