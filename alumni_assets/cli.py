@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from alumni_assets.stages.restoring import RestoredFile
 
 
-_DELETES = "--delete-unreadable deletes its files."
 # What `--json` says of an upload; the table for people has its open rows besides.
 _LINE = ("upload", "status", "rows", "valid", "invalid", "reason")
 
