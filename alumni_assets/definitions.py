@@ -10,6 +10,7 @@ from alumni_assets import automation, jobs, retention, schedules, sensors
 from alumni_assets.assets import archive, athena, dashboard, intake, report, sheet, tables, transformation
 from alumni_assets.json_logs import print_json
 from alumni_assets.notifications.sensor import notifications_sensor
+from alumni_assets.private_files import keep_files_private
 from alumni_assets.report.sensor import report_deliveries_sensor
 from alumni_assets.resources.athena import AthenaResource
 from alumni_assets.resources.engine import EngineResource, GlueConfig
@@ -110,8 +111,9 @@ def defs() -> dg.Definitions:
     """The definitions for this environment, built when Dagster asks for them and not at import.
 
     So this is where `dagster dev` makes the lake's folder on its first start, and where each process that works with
-    the definitions learns how to print its logs.
+    the definitions learns how to print its logs, and that its files are its owner's alone.
     """
+    keep_files_private()
     settings = load_settings()
     if settings.logs == "json":
         print_json()

@@ -25,6 +25,7 @@ from alumni_assets.instance import hold_connections, open_instance
 from alumni_assets.notifications.delivery import Deliveries
 from alumni_assets.notifications.telling import Teller
 from alumni_assets.orphaned_runs import COMMAND_TAGS, UNFINISHED, command_at_work, end_orphaned_runs
+from alumni_assets.private_files import files_kept_private
 from alumni_assets.publishing import FOLDER, SEAL, table_key
 from alumni_assets.report.weeks import week_of
 from alumni_assets.reporting import event_store_kept_open
@@ -68,6 +69,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         self.broken: list[str] = []
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(files_kept_private())
         home, dagster_home = self.settings.home, self.settings.dagster_home
         own_home = None if self.settings.home_is_default else home
         self._instance = self._stack.enter_context(open_instance(own_home or home, dagster_home, Path.cwd()))

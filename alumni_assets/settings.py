@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from alumni_assets.notifications.configuration import NotifierSettings, notifier_settings
+from alumni_assets.private_files import files_kept_private
 from alumni_assets.report.configuration import ReportSettings, report_settings
 from alumni_assets.sheet.configuration import SheetSettings, sheet_settings
 from alumni_assets.spark.configuration import GlueSettings, glue_settings
@@ -265,19 +266,19 @@ def _memory(name: str, text: str) -> str:
 
 
 def prepare_lake(settings: Settings) -> None:
-    """Make the lake's folder on the first start with it, and remember in `home` that it was made.
+    """Make the lake's folder on the first start with it, and remember in `home`, made too, that it was made.
 
-    Later, a folder that is missing is an error: it may be a disk that is not mounted. Raises `SettingsError`.
+    Both are their owner's alone. Later, a lake's folder that is missing is an error: it may be a disk that is not
+    mounted. Raises `SettingsError`.
     """
-    if "://" in settings.lake:
-        return
     known, lake = settings.home / "lake_location", os.fsencode(settings.lake)
     try:
-        if known.exists() and known.read_bytes() == lake:
-            return
-        (Path(settings.lake) / "raw").mkdir(parents=True, exist_ok=True)
-        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known.write_bytes(lake)
+        with files_kept_private():
+            settings.home.mkdir(parents=True, exist_ok=True)
+            if "://" in settings.lake or (known.exists() and known.read_bytes() == lake):
+                return
+            (Path(settings.lake) / "raw").mkdir(parents=True, exist_ok=True)
+            known.write_bytes(lake)
     except OSError as error:
         raise SettingsError(
             f"The folder {error.filename} cannot be used: {error.strerror}. "
