@@ -49,7 +49,7 @@ def csv_export_link(link: str) -> str:
 
     A link of another host is taken for a CSV link as it is. Raises `LinkError`.
     """
-    parts = urlsplit(link)
+    parts = _parts(link)
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
     if not parts.hostname or (parts.scheme != "https" and not loopback):
         raise LinkError("it takes a link that begins with https://, such as the sheet's own in the browser")
@@ -66,10 +66,18 @@ def spreadsheet_id(text: str) -> str:
     """The id of a spreadsheet, from the id itself or from a link that holds it. Raises `LinkError`."""
     if _SPREADSHEET_ID.fullmatch(text):
         return text
-    found = _SPREADSHEET.fullmatch(urlsplit(text).path)
+    found = _SPREADSHEET.fullmatch(_parts(text).path)
     if found is None or found[1] == "e":
         raise LinkError("it takes the long id that stands between /d/ and the next slash in the sheet's link")
     return found[1]
+
+
+def _parts(link: str) -> SplitResult:
+    """The parts of a link. What is said of one that has none would quote it."""
+    try:
+        return urlsplit(link)
+    except ValueError:
+        raise LinkError("it is no address; copy the sheet's own link in the browser") from None
 
 
 def _tab(parts: SplitResult) -> dict[str, str]:
