@@ -11,7 +11,7 @@ from alumni_assets import layout
 from ..corrections.returns import correction
 from ..pipeline.answers import answer, csv_bytes
 from ..pipeline.conftest import Pipeline
-from .conftest import Alumni, World, erase, in_environment, of_person, places_of, seen_by_others
+from .conftest import KEY, NEEDLES, Alumni, World, erase, in_environment, of_person, places_of, seen_by_others
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def tables(erased: World) -> dict[str, list[Any]]:
 
 
 def test_nothing_of_the_person_is_left_in_any_byte_of_the_lake_or_of_the_home(erased: World) -> None:
-    assert places_of(erased.pipeline.folder) == []
+    assert places_of(erased.pipeline.folder, (*NEEDLES, KEY)) == []
     counts = {key: erased.done.rows.get(upload, 0) for key, upload in erased.uploads.items()}
     assert counts == {
         "term.csv": 4,
