@@ -12,13 +12,15 @@ CLOUD := .venv-cloud
 CLOUD_STAMP := $(CLOUD)/.installed
 LINTERS := .venv-template-linters
 LINTERS_STAMP := $(LINTERS)/.installed
+AUDIT := .venv-audit
+AUDIT_STAMP := $(AUDIT)/.installed
 PACKAGE := dist/aws
 GLUE := dist/glue
 GLUE_PACKAGE := $(GLUE)/alumni_assets.gluewheels.zip
 BENCH ?=
 SECONDS ?= 60
 
-.PHONY: demo test long torture fast fuzz fuzz-corpus spark glue-package glue-upload cloud bench lint lint-templates package format lock docs clean
+.PHONY: demo test long torture fast fuzz fuzz-corpus spark glue-package glue-upload cloud bench lint lint-templates package format lock docs licences audit clean
 
 demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
@@ -98,6 +100,12 @@ format: $(STAMP)  ## Format the code
 docs: $(STAMP)  ## Write docs/contract.md anew from the contract
 	$(BIN)/python -m alumni_assets.contract_page docs/contract.md
 
+licences: $(STAMP) $(SPARK_STAMP) $(CLOUD_STAMP) $(LINTERS_STAMP) $(AUDIT_STAMP)  ## Write docs/licences.md anew from what is installed
+	$(BIN)/python -m deploy.licences docs/licences.md $(VENV) $(CLOUD) $(LINTERS) $(AUDIT)
+
+audit: $(STAMP) $(AUDIT_STAMP)  ## Ask the package index for known vulnerabilities of all that is locked; fails where it has no answer
+	$(BIN)/python -m deploy.audit $(AUDIT)/bin/pip-audit
+
 lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-strip-extras --upgrade --quiet \
@@ -114,12 +122,12 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --group glue --constraint requirements.lock --python-version 3.11 \
 	  --python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate --quiet \
 	  --custom-compile-command "make lock" --output-file requirements-glue.lock
-	for group in cloud template-linters; do \
+	for group in audit cloud template-linters; do \
 	  uv pip compile --group $$group --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	    --upgrade --quiet --custom-compile-command "make lock" --output-file requirements-$$group.lock; done
 
 clean:  ## Remove the environments and the demonstration's state
-	rm -rf $(VENV) $(PEERS) $(CLOUD) $(LINTERS) .demo
+	rm -rf $(VENV) $(PEERS) $(CLOUD) $(LINTERS) $(AUDIT) .demo
 
 # The stamp names what was installed, so that a changed lock file installs anew.
 $(STAMP): requirements.lock pyproject.toml
@@ -147,10 +155,11 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
 	@touch $@
 
-# The servers that stand for AWS on this machine, and the templates' linters: see the groups in pyproject.toml.
+# The servers that stand for AWS on this machine, the templates' linters, pip-audit: see the groups in pyproject.toml.
+$(AUDIT_STAMP): requirements-audit.lock
 $(CLOUD_STAMP): requirements-cloud.lock
 $(LINTERS_STAMP): requirements-template-linters.lock
-$(CLOUD_STAMP) $(LINTERS_STAMP):
+$(AUDIT_STAMP) $(CLOUD_STAMP) $(LINTERS_STAMP):
 	@echo 'Installing $< into $(@D); that takes a minute, once.'
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
