@@ -105,7 +105,9 @@ def test_what_goes_is_never_missed_and_comes_back_from_the_archive(aged: Pipelin
     assert (counts["unverified"], counts["changed"]) == (0, 0)
     assert run_job(aged)[0] == dict.fromkeys(counts, 0)
 
-    # The warehouse, Dagster's event store, the copy of the register and what is published are lost besides.
+    # The warehouse, Dagster's event store, the copy of the register, what is published and rows are lost besides.
+    rows = aged.lake.read_bytes(layout.transformed_key(uploads["clean.csv"]))
+    aged.lake.delete(layout.transformed_key(uploads["clean.csv"]))
     shutil.rmtree(aged.home)
     shutil.rmtree(aged.root / "published")
     left = keys_of(aged)
@@ -114,7 +116,9 @@ def test_what_goes_is_never_missed_and_comes_back_from_the_archive(aged: Pipelin
             assert one_pass.run(None, "")["broken"] == []
         assert (aged.tables(), aged.statuses(), aged.find_new()) == (tables, statuses, ())
         made_again = {key for key in keys_of(aged) - left if not key.startswith("published/")}
-        assert made_again == {*layout.correction_keys(uploads["mixed.csv"])}
+        transformed = layout.transformed_key(uploads["clean.csv"])
+        assert made_again == {transformed, *layout.correction_keys(uploads["mixed.csv"])}
+        assert aged.lake.read_bytes(transformed) == rows
         with OnePass() as one_pass:
             files, report = one_pass.restore(uploads["clean.csv"], 7, "Bulk")
     assert report["broken"] == []
