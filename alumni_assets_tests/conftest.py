@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+pytest_plugins = ["alumni_assets_tests.personal_data"]
+
 _LONGEST_FIRST = (
     "ui/test_dagster_dev",
     "torture/",
