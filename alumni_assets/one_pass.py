@@ -69,10 +69,12 @@ class OnePass(AbstractContextManager["OnePass"]):
         self.broken: list[str] = []
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(files_kept_private())
         home, dagster_home = self.settings.home, self.settings.dagster_home
         own_home = None if self.settings.home_is_default else home
-        self._instance = self._stack.enter_context(open_instance(own_home or home, dagster_home, Path.cwd()))
+        with ExitStack() as opening:  # closed again where the instance cannot be opened
+            opening.enter_context(files_kept_private())
+            self._instance = opening.enter_context(open_instance(own_home or home, dagster_home, Path.cwd()))
+            self._stack = opening.pop_all()
         hold_connections(self._instance)
         return self
 
