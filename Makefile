@@ -26,7 +26,7 @@ demo: $(STAMP)  ## Sample uploads, and Dagster with its sensors on
 	@$(BIN)/python -m alumni_assets.demo
 
 test: $(STAMP)  ## The tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long and not torture" --durations 40
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long and not torture" --durations 60
 
 long: $(STAMP)  ## Those that do the same with more: more rows, more orders, more readers
 	$(BIN)/python -m pytest -m long
@@ -100,7 +100,7 @@ format: $(STAMP)  ## Format the code
 docs: $(STAMP)  ## Write docs/contract.md anew from the contract
 	$(BIN)/python -m alumni_assets.contract_page docs/contract.md
 
-licences: $(STAMP) $(SPARK_STAMP) $(CLOUD_STAMP) $(LINTERS_STAMP) $(AUDIT_STAMP)  ## Write docs/licences.md anew from what is installed
+licences: $(STAMP) $(SPARK_STAMP) $(FUZZING_STAMP) $(CLOUD_STAMP) $(LINTERS_STAMP) $(AUDIT_STAMP)  ## Write docs/licences.md anew from what is installed
 	$(BIN)/python -m deploy.licences docs/licences.md $(VENV) $(CLOUD) $(LINTERS) $(AUDIT)
 
 audit: $(STAMP) $(AUDIT_STAMP)  ## Ask the package index for known vulnerabilities of all that is locked; fails where it has no answer
@@ -127,7 +127,7 @@ lock:  ## Lock the newest versions that pyproject.toml allows (needs uv)
 	    --upgrade --quiet --custom-compile-command "make lock" --output-file requirements-$$group.lock; done
 
 clean:  ## Remove the environments and the demonstration's state
-	rm -rf $(VENV) $(PEERS) $(CLOUD) $(LINTERS) $(AUDIT) .demo
+	rm -rf $(VENV) $(PEERS) $(CLOUD) $(LINTERS) $(AUDIT) .demo .fuzzing
 
 # The stamp names what was installed, so that a changed lock file installs anew.
 $(STAMP): requirements.lock pyproject.toml
