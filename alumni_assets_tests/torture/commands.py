@@ -70,12 +70,12 @@ class Command:
         self._process.join(max(0.0, self._began + seconds - time.monotonic()))
         return self._process.exitcode is not None
 
-    def kill(self) -> None:
-        """Kill it with all its processes."""
+    def is_killed(self) -> bool:
+        """Kill it with all its processes; whether that came before its end."""
         assert self._process.pid is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.join()
-        assert self._process.exitcode == -signal.SIGKILL
+        return self._process.exitcode == -signal.SIGKILL
 
     def finish(self) -> "Finished":
         """Wait for its end."""

@@ -90,9 +90,8 @@ class Telling:
     def kill(self, step: Step, seconds: float) -> str | None:
         """Call the command and kill it after so long: in which stage it was. None where it had ended by then."""
         with begun(self._call(step)) as command:
-            if command.ends_within(seconds):
+            if command.ends_within(seconds) or not command.is_killed():
                 return None
-            command.kill()
         with self._instance() as instance:
             return stage_at_death(step, instance)
 
