@@ -1,5 +1,6 @@
 """The plugin that looks for people in what the tests have the pipeline say: it finds them, and tells nobody's data."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,11 @@ def test_a_test_that_has_a_person_told_fails_by_its_name_and_without_the_person(
     (tmp_path / "test_suite.py").write_text(SUITE.format(somebody=SOMEBODY), encoding="utf-8")
     command = ("-m", "pytest", "-q", "-p", "alumni_assets_tests.personal_data", "-p", "no:cacheprovider", "--tb=short")
     folder = ("--basetemp", str(tmp_path / "tmp"), "--show-capture=no", "test_suite.py")
-    ended = subprocess.run((sys.executable, *command, *folder), cwd=tmp_path, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    ended = subprocess.run(
+        (sys.executable, *command, *folder), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
     shutil.rmtree(tmp_path / "tmp")  # which the plugin would find here, too
     failed = {line.split(" ")[1] for line in ended.stdout.splitlines() if line.startswith("ERROR ")}
     names = ("prints", "logs", "stores", "leaves_a_log")
