@@ -24,6 +24,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[target.Desk]:
     return target.Desk(tmp_path_factory.mktemp("fuzzing"))
 
 
+@pytest.mark.slow
 def test_every_input_of_the_corpus_is_judged_or_rejected_with_a_reason(desk: target.Desk) -> None:
     inputs = sorted((HERE / "corpus").iterdir())
     # Every other one is handed out and given back; `make long` does so with more.
