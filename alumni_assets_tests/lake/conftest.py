@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from alumni_assets.resources.lake import FolderLake, Lake, open_lake
+from alumni_assets_tests import moto_server
 from alumni_assets_tests.lake import seaweedfs
 from alumni_assets_tests.lake.seaweedfs import SeaweedFS
 
@@ -144,15 +145,10 @@ def aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server of moto's."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server.serving(tmp_path_factory.mktemp("s3")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from alumni_assets.notifications.channels import Channel
 from alumni_assets.notifications.delivery import Deliveries
 from alumni_assets.notifications.telling import Teller
 from alumni_assets.survey_rules import NotificationRules, SurveyRules, default_rules
+from alumni_assets_tests import moto_server
 from alumni_assets_tests.lake.conftest import set_aws
 from alumni_assets_tests.notifications.servers import MailServer, Topic, make_certificate, running
 from alumni_assets_tests.notifications.stand_ins import LINKS, Clock, Fuse, MemoryHistory, MemoryLake, Story
@@ -94,15 +95,10 @@ def mail_server(certificate: Path) -> Iterator[MailServer]:
 
 
 @pytest.fixture(scope="session")
-def aws_server() -> Iterator[str]:
+def aws_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an AWS stand-in."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server.serving(tmp_path_factory.mktemp("aws")) as address:
+        yield address
 
 
 @pytest.fixture

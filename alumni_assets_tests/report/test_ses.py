@@ -6,11 +6,11 @@ from email.policy import default
 
 import boto3
 import pytest
-from moto.ses.models import SESBackend, ses_backends
 
 from alumni_assets.report import channels
 from alumni_assets.report.configuration import ReportSettings
 from alumni_assets.report.sending import refusals
+from alumni_assets_tests import moto_server
 from alumni_assets_tests.lake.conftest import set_aws
 from alumni_assets_tests.report.offices import ANA, BEN, SURVEY, Office, parts, states
 
@@ -19,13 +19,12 @@ TWO = ReportSettings((ANA, BEN), "ses", SURVEY, None)
 
 
 @pytest.fixture
-def ses(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> SESBackend:
-    """SES, which knows the sender."""
+def ses(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an SES that knows the sender."""
     set_aws(monkeypatch, aws_server)
-    backend = ses_backends["123456789012"]["us-east-1"]
-    backend.reset()
+    moto_server.forget(aws_server)
     boto3.Session().client("ses").verify_email_identity(EmailAddress=SURVEY)
-    return backend
+    return aws_server
 
 
 @pytest.fixture
@@ -34,12 +33,13 @@ def ready(office: Office) -> Office:
     return office
 
 
-def received(ses: SESBackend) -> list[EmailMessage]:
-    mails = [message_from_string(sent.raw_data, policy=default) for sent in ses.sent_messages]
+def received(ses: str) -> list[EmailMessage]:
+    sent = moto_server.kept(ses, "ses", "RawMessage")
+    mails = [message_from_string(mail["raw_data"], policy=default) for mail in sent]
     return [mail for mail in mails if isinstance(mail, EmailMessage)]
 
 
-def test_everybody_gets_one_message(ready: Office, ses: SESBackend) -> None:
+def test_everybody_gets_one_message(ready: Office, ses: str) -> None:
     assert states(ready.release(TWO)) == ["sent", "sent"]
     assert ready.release(TWO).sent == 0
     mails = received(ses)
@@ -49,7 +49,7 @@ def test_everybody_gets_one_message(ready: Office, ses: SESBackend) -> None:
         assert len(parts(mail, "image/png")) == len(parts(mail, "application/pdf")) == 1
 
 
-def test_a_sender_that_is_not_verified_is_refused_for_good(ready: Office, ses: SESBackend) -> None:
+def test_a_sender_that_is_not_verified_is_refused_for_good(ready: Office, ses: str) -> None:
     unknown = ReportSettings((ANA,), "ses", "unknown@school.edu.ph", None)
     sending = ready.release(unknown)
     assert states(sending) == ["refused"]
@@ -63,7 +63,7 @@ def test_a_sender_that_is_not_verified_is_refused_for_good(ready: Office, ses: S
     assert received(ses) == []
 
 
-def test_a_network_that_is_down_is_tried_again(ready: Office, ses: SESBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_is_down_is_tried_again(ready: Office, ses: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as down:
         down.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         sending = ready.release(TWO)
@@ -73,12 +73,12 @@ def test_a_network_that_is_down_is_tried_again(ready: Office, ses: SESBackend, m
     assert states(ready.retry(TWO)[0]) == ["sent"] * 2
 
 
-def test_without_a_region_that_is_said(ready: Office, ses: SESBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_region_that_is_said(ready: Office, ses: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert "(NoRegionError)" in ready.release(TWO).outcomes[0].reason
 
 
-def test_being_held_back_is_no_refusal(ready: Office, ses: SESBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_being_held_back_is_no_refusal(ready: Office, ses: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ClientError
 
     def throttle(*_: object, **__: object) -> None:

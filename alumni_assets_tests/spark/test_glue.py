@@ -32,6 +32,7 @@ from alumni_assets.spark.versions import differences, versions
 from alumni_assets.stages.engine import EngineError
 from alumni_assets.survey_rules import default_rules
 
+from .. import moto_server
 from ..lake.conftest import BucketPlace
 from ..pipeline.answers import DATED, answer, answers, csv_bytes
 from ..pipeline.conftest import Pipeline, failure_of, only
@@ -180,16 +181,14 @@ def test_a_run_of_dagster_that_is_cancelled_stops_its_job(
 
 @SERVER
 def test_a_job_is_started_in_the_role_of_the_component_whose_step_it_is(
-    nobody_answers: None, glue: Glue, in_a_bucket: InABucket
+    nobody_answers: None, glue: Glue, in_a_bucket: InABucket, s3_server: str
 ) -> None:
-    from moto.sts.models import sts_backends  # slow to import, like moto's server
-
     in_a_bucket.environment["ALUMNI_ROLES"] = "arn:aws:iam::123456789012:role/alumni-"
     glue.refuses["StartJobRun"] = "AccessDeniedException"
     in_a_bucket.put("term.csv", csv_bytes(answers(1, 3)))
     assert not in_a_bucket.take_in("term.csv").success
     (signed_with,) = glue.access_keys
-    roles = {role.access_key_id: role.arn for role in sts_backends["123456789012"]["aws"].assumed_roles}
+    roles = {role["access_key_id"]: role["arn"] for role in moto_server.kept(s3_server, "sts", "AssumedRole")}
     assert roles[signed_with] == "arn:aws:sts::123456789012:assumed-role/alumni-ingest/alumni-ingest"
 
 
