@@ -206,6 +206,28 @@ def test_what_a_killed_process_spilled_is_removed(warehouse: WarehouseResource) 
     assert not spilled.exists()
 
 
+def test_transactions_that_spill_can_follow_each_other(tmp_path: Path) -> None:
+    narrow = WarehouseResource(home=str(tmp_path), memory_limit="60MB")
+    for _ in range(2):
+        with narrow.writing() as connection:
+            connection.execute(
+                "CREATE TEMP TABLE many AS SELECT range, hash(range)::VARCHAR AS text FROM range(3000000)"
+            )
+            spilled = list(Path(tmp_path, "warehouse.tmp").iterdir())
+        assert spilled
+        assert not Path(tmp_path, "warehouse.tmp").exists()
+
+
+def test_after_an_error_the_file_is_closed_and_the_next_transaction_goes_on(warehouse: WarehouseResource) -> None:
+    insert_role(warehouse, "Teacher")
+    with pytest.raises(duckdb.Error), warehouse.writing() as connection:
+        connection.execute("SELECT error('broken')")
+    with duckdb.connect(warehouse.path) as other_program:
+        assert other_program.execute("SELECT job_role FROM job_roles").fetchall() == [("Teacher",)]
+    insert_role(warehouse, "Nurse")
+    assert roles(warehouse) == ["Nurse", "Teacher"]
+
+
 def test_tables_and_columns_are_described_once(warehouse: WarehouseResource) -> None:
     with warehouse.writing() as connection:
         assert describe_tables(connection)
