@@ -9,7 +9,7 @@ in `workbooks.py`.
 import zipfile
 from array import array
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 from xml.parsers import expat
@@ -25,6 +25,9 @@ _TELLING = (b"sheetData", b"<sst", b":sst")
 _LONGEST_TELLING = 9
 # By these calamine knows OpenDocument's and Excel's binary workbooks, which it would read under any name.
 _OF_OTHER_KINDS = {"mimetype", "content.xml", "xl/workbook.bin"}
+# Where calamine looks for them: how far below a sheet's `sheetData`. There is no second one in it.
+_IN_SHEETS = {"row": 1, "c": 2, "sheetData": None}
+_COUNTED = {*_IN_SHEETS, "si", "sst"}
 _DIGITS = "0123456789"
 _MOST_DIGITS = 18
 
@@ -86,8 +89,10 @@ class _Extent:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         kind = self._kinds[name]
-        if kind in ("c", "row", "sheetData") and self._sheet_depth:
-            _require(self._depth - self._sheet_depth == {"row": 1, "c": 2}.get(kind))
+        if kind is None:
+            return
+        if kind in _IN_SHEETS and self._sheet_depth:
+            _require(self._depth - self._sheet_depth == _IN_SHEETS[kind])
             self._count(kind, attributes)
         elif kind == "sheetData":
             self._sheet_depth = self._depth
@@ -100,6 +105,8 @@ class _Extent:
     def _end(self, name: str) -> None:
         self._depth -= 1
         kind = self._kinds[name]
+        if kind is None:
+            return
         if kind == "c":
             self._column += 1
         elif kind == "row":
@@ -200,20 +207,23 @@ def _refuse_declarations(*_: object) -> None:
     raise DamagedWorkbookError
 
 
-class _LocalNames(dict[str, str]):
-    """Names of elements without their prefix, as calamine takes them."""
+class _LocalNames(dict[str, str | None]):
+    """Names of elements without their prefix, as calamine takes them; None for those that are not counted."""
 
-    def __missing__(self, name: str) -> str:
+    def __missing__(self, name: str) -> str | None:
         prefix, colon, rest = name.partition(":")
-        self[name] = rest if colon else prefix
+        local = rest if colon else prefix
+        self[name] = local if local in _COUNTED else None
         return self[name]
 
 
+@lru_cache
 def _number(text: str) -> int:
     digits = text.lstrip("+0")
     return int(digits[:_MOST_DIGITS]) if digits.isascii() and digits.isdigit() else 0
 
 
+@lru_cache
 def _column_number(letters: str) -> int:
     number = 0
     for letter in letters.upper()[:_MOST_DIGITS]:
