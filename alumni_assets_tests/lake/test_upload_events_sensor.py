@@ -135,6 +135,16 @@ def reappear() -> None:
     time.sleep(HIDDEN_SECONDS + 0.1)
 
 
+def assert_run_dry(told: Told) -> None:
+    """The next ticks find nothing to do and leave no message; one tick may, where a busy machine takes too long."""
+    for _ in range(RECEIVED_AT_MOST):
+        reappear()
+        assert keys_of(told.tick()) == []
+        if told.waiting() == 0:
+            break
+    assert (told.waiting(), told.waiting(told.dead_letters)) == (0, 0)
+
+
 def test_what_is_put_into_the_bucket_is_taken_in_and_its_message_deleted(told: Told) -> None:
     told.switch_notifications_on()
     assert keys_of(told.tick()) == []  # the test event
@@ -144,9 +154,7 @@ def test_what_is_put_into_the_bucket_is_taken_in_and_its_message_deleted(told: T
     assert keys_of(found) == [["2026/no table.pdf", "batch one+.csv"]]
     assert told.take_in(found) == [True]
     assert told.outcomes() == {"batch one+.csv": ("validated", 3), "2026/no table.pdf": ("rejected", None)}
-    reappear()
-    assert keys_of(told.tick()) == []
-    assert told.waiting() == 0
+    assert_run_dry(told)
 
 
 def test_events_of_eventbridge_say_the_same(told: Told) -> None:
@@ -164,9 +172,7 @@ def test_a_message_stays_until_its_upload_was_taken_in(told: Told) -> None:
     again = told.tick()
     assert keys_of(again) == [["a.csv"]]
     assert told.take_in(again) == [True]
-    reappear()
-    told.tick()
-    assert told.waiting() == 0
+    assert_run_dry(told)
 
 
 def test_while_a_run_takes_an_upload_in_no_other_is_asked_for(told: Told) -> None:

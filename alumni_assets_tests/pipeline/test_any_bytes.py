@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from .answers import answers, csv_bytes, gzipped, workbook_of
 from .conftest import Pipeline
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("answers.csv", "answers.tsv", "answers.txt", "answers.csv.gz", "answers.xlsx", "answers.doc")
 _ROWS = answers(700_001, 4)
 WHOLE_FILES = (
@@ -70,7 +72,6 @@ def hungry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         yield pipeline
 
 
-@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(contents=st.lists(st.tuples(st.sampled_from(NAMES), any_content), min_size=5, max_size=5))
 def test_any_bytes_are_judged_or_rejected_with_a_reason(hungry: Pipeline, contents: list[tuple[str, bytes]]) -> None:

@@ -17,6 +17,8 @@ from alumni_assets.survey_rules import ApprovalRules, default_rules
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline
 
+pytestmark = pytest.mark.slow
+
 POLICY = ApprovalRules(auto=True, max_invalid_share=0.0)
 
 

@@ -43,7 +43,7 @@ PROCESSES.set_forkserver_preload(
         "alumni_assets_tests.torture.reader",
     ]
 )
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,7 @@ def newest(rows: list[Row]) -> dict[int, Row]:
     return {row["employee_id"]: row for row in sorted(rows, key=age)}
 
 
+@pytest.mark.slow
 @given(data=st.data(), uploads=UPLOADS)
 @settings(max_examples=40, deadline=None)
 def test_any_order_and_grouping_of_merges_gives_the_same_alumni(
@@ -209,6 +210,7 @@ def test_any_order_and_grouping_of_merges_gives_the_same_alumni(
 PLACES = st.dictionaries(st.integers(2, 4), st.integers(1, 3), max_size=3)  # employee ids by source row
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.sets(st.integers(0, 3)), min_size=1, max_size=5), corrections=st.tuples(*[PLACES] * 3))
 @settings(max_examples=30, deadline=None)
 def test_of_corrections_in_one_place_the_last_that_counts_wins_whatever_the_order_of_merges(
