@@ -11,6 +11,7 @@ Blank records (no cell has anything but spaces) are left out; they keep their nu
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,11 +63,11 @@ def parse_block(block: Block, header: Header, delimiter: str, header_record: int
 
     width = len(header.titles)
     internal = [f"f{position}" for position in range(width)]
+    # pyarrow drops a byte order mark that it begins with, which in the middle of a file is a character of a cell.
+    data = BOM_UTF8 + block.data if block.data.startswith(BOM_UTF8) else block.data
     table = pacsv.read_csv(
-        pa.BufferReader(block.data),
-        read_options=pacsv.ReadOptions(
-            column_names=internal, use_threads=False, block_size=max(len(block.data) + 1, 1024)
-        ),
+        pa.BufferReader(data),
+        read_options=pacsv.ReadOptions(column_names=internal, use_threads=False, block_size=max(len(data) + 1, 1024)),
         parse_options=pacsv.ParseOptions(
             delimiter=delimiter,
             newlines_in_values=True,

@@ -44,6 +44,11 @@ def test_a_sheet_of_an_encoding_that_there_is_not_is_read_as_its_bytes_are(desk:
     assert desk.judge((HERE / "found" / "encoding-that-there-is-not").read_bytes()) == "damaged_workbook"
 
 
+def test_a_byte_order_mark_before_a_row_is_part_of_its_first_cell_wherever_the_row_is_read(desk: target.Desk) -> None:
+    """It went where a row was the first of those that are read at once: as of files that were put one after another."""
+    assert desk.judge((HERE / "found" / "mark-of-byte-order-before-a-row").read_bytes()) == "validated"
+
+
 @pytest.mark.long
 def test_so_is_every_hostile_upload_that_is_small_and_the_whole_corpus_to_the_end(desk: target.Desk) -> None:
     inputs = [seed for seed in seeds() if len(seed) <= LONGEST]
