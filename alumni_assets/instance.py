@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dagster import DagsterInstance
+from sqlalchemy.exc import OperationalError
 
 DEFAULT_HOME = ".alumni"
 _STATEMENT_MILLISECONDS = 60_000
@@ -53,18 +54,18 @@ def open_instance(home: Path, dagster_home: str | None, working_directory: Path)
     `dagster dev` without DAGSTER_HOME takes dagster.yaml from the directory it is started in, and so does this, as
     long as `home` is that directory's own `.alumni`; the paths in it are relative to the working directory. For
     another `home` it is `<home>/dagster`, made on first use: `DAGSTER_HOME=<home>/dagster dagster dev` shows it. Raises
-    InstanceError for a `dagster_home` that is no folder.
+    InstanceError for a `dagster_home` that is no folder, and for a database server that does not let us in.
     """
     if dagster_home:
         if not Path(dagster_home).is_dir():
             raise InstanceError(
                 f"DAGSTER_HOME is {dagster_home}, which is no folder. Create it, or set it to Dagster's."
             )
-        return DagsterInstance.from_config(dagster_home)
+        return _of_settings_in(dagster_home)
     is_default_home = home.absolute() == (working_directory / DEFAULT_HOME).absolute()
     if is_default_home and (working_directory / "dagster.yaml").exists():
-        return DagsterInstance.from_config(str(working_directory))
-    return DagsterInstance.from_config(str(_prepared(home / "dagster")))
+        return _of_settings_in(str(working_directory))
+    return _of_settings_in(str(_prepared(home / "dagster")))
 
 
 def hold_connections(instance: DagsterInstance) -> None:
@@ -76,6 +77,20 @@ def hold_connections(instance: DagsterInstance) -> None:
     instance.optimize_for_webserver(
         statement_timeout=_STATEMENT_MILLISECONDS, pool_recycle=_CONNECTION_SECONDS, max_overflow=_MORE_CONNECTIONS
     )
+
+
+def _of_settings_in(folder: str) -> DagsterInstance:
+    try:
+        return DagsterInstance.from_config(folder)
+    except Exception as error:
+        refusal = error.__cause__  # dagster-postgres says itself only how often it tried
+        if not isinstance(refusal, OperationalError):
+            raise
+        reason = str(refusal.orig).partition("\n")[0]
+        raise InstanceError(
+            f"Dagster's database does not let us in: {reason}. Check the storage in {folder}/dagster.yaml, and the "
+            "variables that it names."
+        ) from error
 
 
 def _prepared(folder: Path) -> Path:

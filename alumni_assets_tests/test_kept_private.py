@@ -43,7 +43,7 @@ SECRETS = {
     "DAGSTER_POSTGRES_PASSWORD": "canary-of-the-database",
 }
 PREPARE = "from alumni_assets.settings import load_settings, prepare_lake; prepare_lake(load_settings())"
-RUN = "import sys; sys.argv = ['alumni', 'run', '--approve']; from alumni_assets.cli import main; main()"
+COMMAND = "import sys; sys.argv = ['alumni', *sys.argv[1:]]; from alumni_assets.cli import main; main()"
 OTHERS = 0o077
 LINK = "canary-of-the-link-of-the-sheet"
 CANARY = re.compile(r"canary-of-[a-z0-9-]+")
@@ -116,8 +116,8 @@ class Ended:
     folder: Path
 
 
-def started(folder: Path, *arguments: str, **environment: str) -> Ended:
-    """A Python process as a person starts it, with the umask that they are likely to have; it ends well."""
+def started(folder: Path, *arguments: str, status: int = 0, **environment: str) -> Ended:
+    """A Python process as a person starts it, with the umask that they are likely to have; it ends with a status."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ALUMNI_", "DAGSTER_"))}
     ended = subprocess.run(
         (sys.executable, *arguments),
@@ -128,7 +128,7 @@ def started(folder: Path, *arguments: str, **environment: str) -> Ended:
         umask=0o022,
         timeout=120,
     )
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == status, ended.stderr
     return Ended(ended.stdout, ended.stderr, folder)
 
 
@@ -142,7 +142,7 @@ def whole_run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFact
     upload.write_bytes(csv_bytes([*answers(1, 9), answer(10, Email="nobody")]))
     upload.chmod(0o644)
     os.utime(upload, (1e9, 1e9))
-    return started(folder, "-c", RUN, **environment)
+    return started(folder, "-c", COMMAND, "run", "--approve", **environment)
 
 
 def leaks(texts: Mapping[str, str]) -> dict[str, set[str]]:
@@ -184,6 +184,18 @@ def test_no_secret_is_printed_or_kept_by_a_whole_run_that_all_servers_refuse(who
     found = kept(whole_run.folder)
     assert len([name for name in found if "/register/notices/" in name]) > 3
     assert leaks({"out": whole_run.out, "err": whole_run.err, **found}) == {}
+
+
+@pytest.mark.slow
+def test_no_secret_is_printed_or_kept_where_the_weekly_report_is_refused(
+    whole_run: Ended, environment: dict[str, str]
+) -> None:
+    folder = whole_run.folder
+    prepared = started(folder, "-c", COMMAND, "report", **environment)
+    refused = started(folder, "-c", COMMAND, "report", "--send", status=1, **environment)
+    assert "refused the login (535)" in refused.out + refused.err
+    printed = {name: ended.out + ended.err for name, ended in (("prepared", prepared), ("refused", refused))}
+    assert leaks({**printed, **kept(folder)}) == {}
 
 
 def test_no_link_of_a_sheet_is_printed_or_told_to_dagster_by_a_run_that_fails(

@@ -1,5 +1,8 @@
 """The shipped dagster.yaml: what it has in common with the one for a laptop, and what only a deployment has."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,32 @@ def test_the_database_is_spoken_to_over_tls_and_only_with_the_server_that_is_mea
     monkeypatch.setenv("PGSSLROOTCERT", str(postgres.other_authority))
     with pytest.raises(OperationalError, match="certificate verify failed"):
         engine.connect()
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_database_that_refuses_the_password_is_told_by_the_command_and_the_password_is_not(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "dagster.yaml").write_bytes(SHIPPED.read_bytes())
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("ALUMNI_", "DAGSTER_"))}
+    secret = {"DAGSTER_POSTGRES_PASSWORD": "canary-of-the-database", "DAGSTER_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [str(Path(sys.executable).with_name("alumni")), "status"],
+        cwd=tmp_path,
+        env=others | environment | secret,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "database does not let us in: " in ended.stderr
+    assert (
+        f'user "{environment["DAGSTER_POSTGRES_USER"]}". Check the storage in {tmp_path}/dagster.yaml' in ended.stderr
+    )
+    assert "Traceback" not in ended.stderr
+    kept = [path.read_text("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
+    assert "canary" not in "".join([ended.stderr, *kept])
 
 
 def _resolved(environment: dict[str, str]) -> dict[str, Any]:
