@@ -103,7 +103,10 @@ def test_a_file_of_the_same_size_and_time_with_other_content_is_taken_in(settled
     assert runs_of(tick(settled)) == [(["a.csv"], [])]
 
 
-def test_a_file_that_was_written_just_now_is_left_until_it_settles(pipeline: Pipeline) -> None:
+def test_a_file_that_was_written_just_now_is_left_until_it_settles(
+    pipeline: Pipeline, changed_rules: Callable[..., Path]
+) -> None:
+    pipeline.use_rules(changed_rules(uploads={"settle_seconds": 30}))
     pipeline.put("a.csv", GOOD)
     assert runs_of(tick(pipeline)) == []
     age(pipeline, "a.csv")
