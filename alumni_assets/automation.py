@@ -24,10 +24,11 @@ partition, so it does not serve for uploads.)
 
 _AC = AutomationCondition
 
+# What a run reports while a tick evaluates is `newly_updated` to it, but not yet among the updates whose tags it looks
+# at; it is left to the next tick.
+_IN_THIS_TICK = _AC.newly_updated() & _AC.any_new_update_has_run_tags()
 _FRESH = (
-    _AC.newly_updated()
-    & ~_AC.executed_with_root_target()
-    & ~_AC.all_new_updates_have_run_tags(tag_values=RENEWS_BELOW_TAGS)
+    _IN_THIS_TICK & ~_AC.executed_with_root_target() & ~_AC.all_new_updates_have_run_tags(tag_values=RENEWS_BELOW_TAGS)
 )
 _FRESH_ABOVE = _AC.any_deps_match(_FRESH)
 # `since` lets its reset win when both come in one tick: what came just after a request would be lost.

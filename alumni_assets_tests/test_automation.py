@@ -1,12 +1,10 @@
 """The automation conditions, on a graph of the project's shape: which assets a tick requests, and which not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from dagster import (
     AssetExecutionContext,
-    AssetKey,
-    AssetMaterialization,
     AssetSpec,
     Config,
     DagsterInstance,
@@ -15,6 +13,7 @@ from dagster import (
     define_asset_job,
     evaluate_automation_conditions,
     in_process_executor,
+    materialize,
     multi_asset,
 )
 from pydantic import Field
@@ -51,8 +50,9 @@ def _table(name: str, deps: tuple[str, ...], condition: object) -> object:
 
 
 _APPROVE = define_asset_job("approve", ["transformed_survey", "archived_survey", *CHAIN])
-_DEFS = Definitions(
-    assets=[
+_ASSETS = {
+    made.key.to_user_string(): made
+    for made in (
         _by_upload("raw_survey"),
         _by_upload("transformed_survey"),
         _by_upload("archived_survey", ("transformed_survey",), automation_condition=automation.FOLLOWS_ITS_UPLOAD),
@@ -63,10 +63,9 @@ _DEFS = Definitions(
             ("deduplicated_survey", "degree_performance", "raw_survey"),
             automation.FOLLOWS_EVERYTHING,
         ),
-    ],
-    jobs=[_APPROVE],
-    executor=in_process_executor,
-)
+    )
+}
+_DEFS = Definitions(assets=list(_ASSETS.values()), jobs=[_APPROVE], executor=in_process_executor)
 
 
 class Daemon:
@@ -82,13 +81,36 @@ class Daemon:
         self._cursor = result.cursor
         return {item.key.to_user_string() for item in result.results if not item.true_subset.is_empty}
 
+    def tick_while(self, happens: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> set[str]:
+        """A tick that begins, and evaluates the conditions only after something happened."""
+        store = self.instance.event_log_storage
+        newest = store.get_maximum_record_id
+
+        def newest_before() -> int | None:
+            begun_with = newest()
+            happens()
+            return begun_with
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "get_maximum_record_id", newest_before)
+            return self.tick()
+
     def made(self, name: str, upload: str | None = None) -> None:
-        self.instance.report_runless_asset_event(AssetMaterialization(AssetKey(name), partition=upload))
+        config = {"ops": {f"make_{name}": {"config": {"uploads": [upload]}}}} if upload else {}
+        materialize([_ASSETS[name]], instance=self.instance, run_config=config)
+
+    def approved(self, *uploads: str) -> None:
+        """A run that approves uploads, and renews everything below them itself."""
+        chosen = {"config": {"uploads": list(uploads)}}
+        _DEFS.resolve_job_def("approve").execute_in_process(
+            instance=self.instance,
+            run_config={"ops": {"make_transformed_survey": chosen, "make_archived_survey": chosen}},
+            tags={**automation.RENEWS_BELOW_TAGS, "dagster/partition": uploads[0]},
+        )
 
     def made_chain(self) -> None:
         """The tables were published once, as after the first upload."""
-        for name in ("deduplicated_survey", "degree_performance", "published_survey"):
-            self.made(name)
+        materialize([_ASSETS[name] for name in sorted(CHAIN)], instance=self.instance)
 
 
 @pytest.fixture
@@ -146,13 +168,23 @@ def test_a_chain_that_was_made_is_no_news_to_itself(daemon: Daemon) -> None:
 
 
 def test_a_run_that_renews_everything_below_is_no_news(daemon: Daemon) -> None:
-    chosen = {"config": {"uploads": list(UPLOADS)}}
-    _DEFS.resolve_job_def("approve").execute_in_process(
-        instance=daemon.instance,
-        run_config={"ops": {"make_transformed_survey": chosen, "make_archived_survey": chosen}},
-        tags={**automation.RENEWS_BELOW_TAGS, "dagster/partition": UPLOADS[0]},
-    )
+    daemon.approved(*UPLOADS)
     assert [daemon.tick() for _ in range(2)] == [set()] * 2
+
+
+def test_a_run_that_renews_everything_below_is_no_news_while_a_tick_looks_at_it(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it reports after the tick's newest event is another tick's: Dagster asks for its tags only up to there."""
+    assert daemon.tick_while(lambda: daemon.approved(*UPLOADS), monkeypatch) == set()
+    assert daemon.tick() == set()
+
+
+def test_an_upload_that_comes_while_a_tick_looks_is_news_to_the_next(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    during = daemon.tick_while(lambda: daemon.made("raw_survey", UPLOADS[0]), monkeypatch)
+    assert (during, daemon.tick(), daemon.tick()) == (set(), {"published_survey"}, set())
 
 
 def test_nothing_ever_requests_the_approval(daemon: Daemon) -> None:
