@@ -37,6 +37,7 @@ def environment(postgres: Postgres, s3_server: str, s3_client: "S3Client") -> di
     return postgres.environment | {
         "DAGSTER_COMPUTE_LOGS_BUCKET": BUCKET,
         "DAGSTER_COMPUTE_LOGS_PREFIX": "dagster",
+        "DAGSTER_AUTOMATION_TICK_SETTLE_SECONDS": "2",
         "AWS_ENDPOINT_URL": s3_server,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
