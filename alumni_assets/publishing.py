@@ -51,6 +51,15 @@ def table_key(table: str) -> str:
     return f"{FOLDER}{table}.parquet"
 
 
+def published_rows(lake: Lake, table: str) -> int:
+    """How many rows of a table readers see now; none where it was never published. Raises what the lake raises."""
+    try:
+        with lake.local_copy(table_key(table)) as path:
+            return pq.read_metadata(path).num_rows
+    except LakeKeyError:
+        return 0
+
+
 def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) -> Publication:
     """Publish what changed since the last publication, or is missing from it, under a new number.
 

@@ -113,6 +113,17 @@ def test_until_the_warehouse_is_made_again_readers_keep_what_was_published(pipel
     assert not tick(pipeline, "lost_uploads").run_requests
 
 
+def test_before_the_first_uploads_are_merged_readers_are_told_that_there_are_none(pipeline: Pipeline) -> None:
+    """Another upload's intake may have the tables published between an approval and its merge."""
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(answers(1, 3)))
+    pipeline.approve_only(upload)
+    assert pipeline.materialize("published_survey").success
+    tables = pipeline.tables()
+    assert (len(tables["alumni"]), len(tables["uploads"])) == (0, 1)
+    assert pipeline.renew().success
+    assert len(pipeline.tables()["alumni"]) == 3
+
+
 def test_a_damaged_copy_of_the_register_is_begun_anew(pipeline: Pipeline) -> None:
     pipeline.put_and_take_in("term.csv", csv_bytes(answers(1, 3)))
     statuses, copy = pipeline.statuses(), pipeline.home / "register.sqlite"
