@@ -1,4 +1,4 @@
-"""When the assets below the approval are renewed: automation conditions and the sensor that evaluates them.
+"""When the tables below the uploads are renewed: automation conditions and the sensor that evaluates them.
 
 `transformed_survey` carries none of these: only a person starts it. What the assets do lives with the assets.
 
@@ -24,15 +24,16 @@ partition, so it does not serve for uploads.)
 
 _AC = AutomationCondition
 
-# What a run reports while a tick evaluates is `newly_updated` to it, but not yet among the updates whose tags it looks
-# at; it is left to the next tick.
-_IN_THIS_TICK = _AC.newly_updated() & _AC.any_new_update_has_run_tags()
+# An update counts in one tick alone. `newly_updated` would take in what a run reports while the tick evaluates, and
+# only the next one looks at the tags of that.
 _FRESH = (
-    _IN_THIS_TICK & ~_AC.executed_with_root_target() & ~_AC.all_new_updates_have_run_tags(tag_values=RENEWS_BELOW_TAGS)
+    _AC.any_new_update_has_run_tags()
+    & ~_AC.executed_with_root_target()
+    & ~_AC.all_new_updates_have_run_tags(tag_values=RENEWS_BELOW_TAGS)
 )
-_FRESH_ABOVE = _AC.any_deps_match(_FRESH)
-# `since` lets its reset win when both come in one tick: what came just after a request would be lost.
-_NEWS = _FRESH_ABOVE.since(~_FRESH_ABOVE & _AC.newly_requested())
+# `since` lets its reset win when both come in one tick, so news is the reset: what comes just after a request is kept.
+_ASKED_FOR = (_AC.newly_requested() | _AC.initial_evaluation()).since(_AC.any_deps_match(_FRESH))
+_NEWS = ~_ASKED_FOR
 _RENEWED_NOW = _AC.any_deps_match(_AC.will_be_requested())
 _NEVER_MADE = _AC.missing() & ~_AC.execution_failed() & _AC.any_deps_match(~_AC.missing())
 _AT_REST = ~_AC.any_deps_match(_AC.run_in_progress()) & ~_AC.in_progress()
@@ -45,11 +46,14 @@ FOLLOWS_TABLES = ((_NEWS | _RENEWED_NOW | _NEVER_MADE) & ~_AC.any_deps_missing()
 )
 """For a table below other tables: renewed in the same run as they are."""
 
-FOLLOWS_EVERYTHING = ((_NEWS | _RENEWED_NOW | _NEVER_MADE) & _AT_REST).with_label("news from tables or uploads")
+# A tick looks at all uploads for each condition on an asset that is partitioned by them, so there are few.
+_RAW, _REPORTED_WITH_RAW = AssetSelection.assets("raw_survey"), AssetSelection.assets("invalid_survey")
+FOLLOWS_EVERYTHING = (
+    ((_NEWS | _RENEWED_NOW.ignore(_RAW) | _NEVER_MADE.ignore(_RAW)) & _AT_REST)
+    .ignore(_REPORTED_WITH_RAW)
+    .with_label("news from tables or uploads")
+)
 """For the publication, below tables and uploads alike: due even while some of them are missing."""
-
-FOLLOWS_ITS_UPLOAD = (_NEWS & _AT_REST).with_label("news from its upload")
-"""For an asset that is partitioned by upload itself, and follows the asset above upload by upload."""
 
 
 def automation_sensor(minimum_interval_seconds: int = 5) -> AutomationConditionSensorDefinition:

@@ -13,7 +13,7 @@ from alumni_assets.queries import ANSWERS, SUPPLEMENTS
 _TABLE_NAMES = ("deduplicated_survey", "alumni_history", *ANSWERS, *SUPPLEMENTS, "published_survey")
 # The views in Athena, where there are any, are chosen by their kind.
 _TABLES = AssetSelection.assets(*_TABLE_NAMES, "alumni_dashboard") | AssetSelection.kind("athena")
-_ARCHIVED = AssetKey("archived_survey")
+TRANSFORMED, _ARCHIVED = AssetKey("transformed_survey"), AssetKey("archived_survey")
 
 NEVER_RETRIED_TAGS = {MAX_RETRIES_TAG: "0"}
 """Tags for a run that Dagster is not to repeat by itself, even where the instance retries runs."""
@@ -34,7 +34,7 @@ APPROVE = define_asset_job(
 ARCHIVE = define_asset_job(
     "archive_uploads",
     AssetSelection.assets("archived_survey"),
-    description="Archives approved uploads whose archive a run that was killed or failed has not finished.",
+    description="Archives approved uploads that are not archived yet. Started by a sensor.",
 )
 RENEW = define_asset_job(
     "renew_tables",
@@ -89,9 +89,10 @@ def makes_tables(run: DagsterRun) -> bool:
     return bool(names & set(_TABLE_NAMES))
 
 
-def archives(run: DagsterRun) -> bool:
-    """Whether a run archives uploads: as one of these jobs, or of assets that were chosen."""
-    return run.job_name in {APPROVE.name, ARCHIVE.name} or _ARCHIVED in (run.asset_selection or ())
+def transforms_or_archives(run: DagsterRun) -> bool:
+    """Whether a run approves or archives uploads: as one of these jobs, or of assets that were chosen."""
+    is_chosen = not {TRANSFORMED, _ARCHIVED}.isdisjoint(run.asset_selection or ())
+    return is_chosen or run.job_name in {APPROVE.name, ARCHIVE.name}
 
 
 def keys_of(run_config: Any) -> list[str]:

@@ -5,6 +5,7 @@ The sensor that renews the tables is in `automation.py`.
 """
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -176,27 +177,48 @@ def _lost_tables(facts: Facts, warehouse: WarehouseResource, instance: DagsterIn
 
 
 def unarchived_uploads_sensor(interval: int) -> SensorDefinition:
-    """Looks for what was not archived, every five minutes at most: it costs a look at everything there is."""
+    """Archives what was approved; looks every five minutes at most for what was not archived, which costs more."""
 
     @sensor(
         name="unarchived_uploads",
         job=jobs.ARCHIVE,
-        minimum_interval_seconds=max(interval, _LOSSES_SECONDS),
+        minimum_interval_seconds=interval,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Archives approved uploads of which a run that was killed or failed has left no whole archive.",
+        description="Archives approved uploads: after their approval, and those of which a run that was killed or "
+        "failed has left no whole archive.",
     )
     def unarchived_uploads(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
     ) -> RunRequest | SkipReason:
+        newest = _newest_transformation(context.instance)
+        if not _is_look_due(context.cursor, newest):
+            return SkipReason("Nothing was transformed since the last look.")
+        if is_transforming_or_archiving(context.instance):
+            return SkipReason("Uploads are being transformed or archived.")
         objects = lake.lake(Component.ARCHIVE)
         facts = survey.register_of(objects).facts()
-        uploads = find_unarchived(objects, facts, context.instance)[:MOST_UPLOADS]
+        uploads = find_unarchived(objects, facts, context.instance)
+        if len(uploads) <= MOST_UPLOADS:
+            context.update_cursor(f"{newest} {int(time.time())}")
         if not uploads:
-            return SkipReason("All that is transformed is archived, or is about to be.")
-        key = _hourly_key(f"{upload}:{facts.transformed[upload].content}" for upload in uploads)
-        return RunRequest(key, run_config=jobs.archive_config(uploads), tags=jobs.approve_tags(uploads))
+            return SkipReason("All that is transformed is archived.")
+        taken = uploads[:MOST_UPLOADS]
+        key = _hourly_key(f"{upload}:{facts.transformed[upload].content}" for upload in taken)
+        return RunRequest(key, run_config=jobs.archive_config(taken), tags=jobs.approve_tags(taken))
 
     return unarchived_uploads
+
+
+def _newest_transformation(instance: DagsterInstance) -> int:
+    """The number of the newest event by which an upload was reported as transformed; 0 without any."""
+    found = instance.fetch_materializations(jobs.TRANSFORMED, limit=1).records
+    return found[0].storage_id if found else 0
+
+
+def _is_look_due(cursor: str | None, newest: int) -> bool:
+    """Whether something was transformed since the look that a cursor is of, or that is long ago (or in the future)."""
+    looked_up_to, looked_at = map(int, (cursor or "0 0").split())
+    return newest != looked_up_to or not 0 <= time.time() - looked_at < _LOSSES_SECONDS
 
 
 def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefinition]:
@@ -325,12 +347,17 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
     return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
 
 
+def is_transforming_or_archiving(instance: DagsterInstance) -> bool:
+    """Whether a run is at work that may be about to archive what is not archived yet, or transforms more."""
+    return any(map(jobs.transforms_or_archives, instance.get_runs(RunsFilter(statuses=UNFINISHED))))
+
+
 def find_unarchived(lake: Lake, facts: Facts, instance: DagsterInstance) -> list[str]:
     """What is transformed and has no whole archive; nothing while a run is at work that may be about to make it.
 
     Transformed rows that are lost are made again where they count, and cannot be archived before.
     """
-    if not facts.transformed or any(map(jobs.archives, instance.get_runs(RunsFilter(statuses=UNFINISHED)))):
+    if not facts.transformed or is_transforming_or_archiving(instance):
         return []
     found = unarchived(lake, facts)
     return [upload for upload in found if lake.stat(layout.transformed_key(upload)) is not None]

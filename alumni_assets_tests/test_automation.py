@@ -49,13 +49,12 @@ def _table(name: str, deps: tuple[str, ...], condition: object) -> object:
     return make
 
 
-_APPROVE = define_asset_job("approve", ["transformed_survey", "archived_survey", *CHAIN])
+_APPROVE = define_asset_job("approve", ["transformed_survey", *CHAIN])
 _ASSETS = {
     made.key.to_user_string(): made
     for made in (
         _by_upload("raw_survey"),
         _by_upload("transformed_survey"),
-        _by_upload("archived_survey", ("transformed_survey",), automation_condition=automation.FOLLOWS_ITS_UPLOAD),
         _table("deduplicated_survey", ("transformed_survey",), automation.FOLLOWS_UPLOADS),
         _table("degree_performance", ("deduplicated_survey",), automation.FOLLOWS_TABLES),
         _table(
@@ -104,7 +103,7 @@ class Daemon:
         chosen = {"config": {"uploads": list(uploads)}}
         _DEFS.resolve_job_def("approve").execute_in_process(
             instance=self.instance,
-            run_config={"ops": {"make_transformed_survey": chosen, "make_archived_survey": chosen}},
+            run_config={"ops": {"make_transformed_survey": chosen}},
             tags={**automation.RENEWS_BELOW_TAGS, "dagster/partition": uploads[0]},
         )
 
@@ -128,14 +127,14 @@ def test_quiet_ticks_request_nothing(daemon: Daemon) -> None:
 
 def test_an_approval_requests_the_whole_chain_once(daemon: Daemon) -> None:
     daemon.made("transformed_survey", UPLOADS[0])
-    assert daemon.tick() == CHAIN | {"archived_survey"}
+    assert daemon.tick() == CHAIN
     assert daemon.tick() == set()
 
 
 def test_an_upload_that_is_missing_above_holds_nothing_up(daemon: Daemon) -> None:
     daemon.made("raw_survey", UPLOADS[1])
     daemon.made("transformed_survey", UPLOADS[0])
-    assert daemon.tick() == CHAIN | {"archived_survey"}
+    assert daemon.tick() == CHAIN
 
 
 def test_an_ingested_upload_requests_the_publication_alone(daemon: Daemon) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from dagster import AssetCheckKey, AssetExecutionContext, AssetKey, Config, MetadataValue, multi_asset
 from pydantic import Field
 
-from alumni_assets import automation, checks, reporting
+from alumni_assets import checks, reporting
 from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
@@ -32,7 +32,6 @@ class ArchiveConfig(Config):
             "The upload's original and its transformed rows under archive/DATE/, with a manifest of checksums.",
             deps=["transformed_survey"],
             kinds={"parquet"},
-            automation_condition=automation.FOLLOWS_ITS_UPLOAD,
         )
     ],
     check_specs=[

@@ -37,10 +37,10 @@ def age(pipeline: Pipeline, key: str) -> None:
     os.utime(pipeline.raw / key, (a_minute_ago, a_minute_ago))
 
 
-def tick(pipeline: Pipeline, name: str = "new_uploads") -> Any:
-    """Evaluate a sensor as the daemon does."""
+def tick(pipeline: Pipeline, name: str = "new_uploads", cursor: str | None = None) -> Any:
+    """Evaluate a sensor as the daemon does, at first without a cursor."""
     resources = dict(pipeline.defs.resources or {})
-    with dg.build_sensor_context(instance=pipeline.instance, resources=resources) as context:
+    with dg.build_sensor_context(instance=pipeline.instance, resources=resources, cursor=cursor) as context:
         return pipeline.defs.resolve_sensor_def(name).evaluate_tick(context)
 
 

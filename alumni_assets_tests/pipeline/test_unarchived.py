@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from alumni_assets import jobs, reporting
+from alumni_assets import jobs, reporting, sensors
 from alumni_assets.assets import archive as archive_assets
 from alumni_assets.instance import open_instance
 from alumni_assets.one_pass import OnePass
@@ -19,6 +19,8 @@ from .conftest import APPROVER, Pipeline
 from .test_sensors import tick
 
 pytestmark = pytest.mark.slow
+
+TERMS = {"first": 1, "second": 100, "third": 200}
 
 
 def is_archived(pipeline: Pipeline, upload: str) -> bool:
@@ -99,6 +101,37 @@ def test_a_sensor_has_archived_what_nothing_else_will(pipeline: Pipeline) -> Non
     assert is_archived(pipeline, upload)
     assert pipeline.checked("archived_survey", "copies_verified")[upload].passed
     assert not tick(pipeline, "unarchived_uploads").run_requests
+
+
+def test_what_is_approved_is_archived_in_one_run_once_no_more_is_being_approved(pipeline: Pipeline) -> None:
+    uploads = [pipeline.put_and_take_in(f"{name}.csv", csv_bytes(answers(first))) for name, first in TERMS.items()]
+    seen = tick(pipeline, "unarchived_uploads").cursor
+    assert not tick(pipeline, "unarchived_uploads", seen).run_requests
+    pipeline.approve_only(*uploads[:2])
+    approving = pipeline.instance.create_run_for_job(
+        pipeline.defs.resolve_implicit_global_asset_job_def(),
+        asset_selection=frozenset([jobs.TRANSFORMED]),
+        status=DagsterRunStatus.STARTED,
+    )
+    busy = tick(pipeline, "unarchived_uploads", seen)
+    assert (busy.run_requests, busy.cursor) == ([], seen)
+    pipeline.approve_only(uploads[2])
+    pipeline.instance.report_run_canceled(approving)
+
+    found = tick(pipeline, "unarchived_uploads", seen)
+    (request,) = found.run_requests
+    assert request.run_config["ops"]["archive"]["config"]["uploads"] == uploads
+    assert not tick(pipeline, "unarchived_uploads", found.cursor).run_requests
+
+
+@pytest.mark.parametrize("seconds_ago", [sensors._LOSSES_SECONDS, -60], ids=["long ago", "by another clock"])
+def test_what_is_not_archived_is_found_where_nothing_was_approved_since_a_look(
+    pipeline: Pipeline, seconds_ago: int
+) -> None:
+    pipeline.approve_only(pipeline.put_and_take_in("term.csv", csv_bytes(answers(1))))
+    newest, at = map(int, tick(pipeline, "unarchived_uploads").cursor.split())
+    assert not tick(pipeline, "unarchived_uploads", f"{newest} {at}").run_requests
+    assert len(tick(pipeline, "unarchived_uploads", f"{newest} {at - seconds_ago}").run_requests) == 1
 
 
 def test_the_archive_of_an_earlier_approval_on_the_same_day_does_not_count(
