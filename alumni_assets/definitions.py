@@ -29,6 +29,7 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
     """The definitions for these settings; `resources` replace those of the same name."""
     rules = load_rules(settings.rules)
     export_sheet = schedules.export_sheet_schedule(settings.sheet, rules.time_zone)
+    unhurried = 3 * settings.sensor_interval  # of sensors for what follows from an upload; each look costs something
     return dg.Definitions(
         assets=[
             sheet.sheet_answers_asset(settings.sheet, schedules.late_after(export_sheet) if settings.sheet else None),
@@ -62,10 +63,10 @@ def build_defs(settings: Settings, **resources: Any) -> dg.Definitions:
         sensors=[
             *sensors.uploads_sensors(settings.sensor_interval, settings.queue),
             sensors.lost_uploads_sensor(settings.sensor_interval),
-            sensors.unarchived_uploads_sensor(settings.sensor_interval),
-            *sensors.auto_approval_sensor(settings.sensor_interval, rules),
-            automation.automation_sensor(settings.sensor_interval),
-            *notifications_sensor(settings.sensor_interval, settings.notifier),
+            sensors.unarchived_uploads_sensor(unhurried),
+            *sensors.auto_approval_sensor(unhurried, rules),
+            automation.automation_sensor(unhurried),
+            *notifications_sensor(unhurried, settings.notifier),
             *report_deliveries_sensor(settings.report),
             *([sensors.failed_runs_sensor(settings.sensor_interval)] if settings.logs == "json" else []),
         ],

@@ -90,7 +90,7 @@ class DagsterDev:
     def environment(self) -> dict[str, str]:
         """The environment of a person who has set next to nothing."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ALUMNI_", "DAGSTER_"))}
-        return {**inherited, "ALUMNI_APPROVER": APPROVER, "ALUMNI_SENSOR_SECONDS": "2"}
+        return {**inherited, "ALUMNI_APPROVER": APPROVER, "ALUMNI_SENSOR_SECONDS": "1"}
 
     def start(self) -> None:
         """Start, and wait until the pages can be opened."""
