@@ -55,6 +55,9 @@ _READERS = 16
 _FETCHED_AT_ONCE = 1000
 _PATIENCE = 20  # times as long as looking through the register takes
 _LEDGER_SECONDS = 10.0  # for how long single facts are read in the terms of the erasures that were known
+# Each fact with its etag as it was read from its JSON by the last look, by the copy of its register. The code server
+# looks again every few seconds.
+_READ: dict[Path, dict[str, tuple[str, Fact]]] = {}
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 S = TypeVar("S", Seen, Ingested, Transformed)
@@ -73,7 +76,6 @@ class Register:
         self._copy = home / "register.sqlite"
         self._known: Facts | None = None
         self._known_since = self._took = 0.0
-        self._read: dict[str, tuple[str, Fact]] = {}
 
     def facts(self, max_age: float = 0.0) -> Facts:
         """Everything that the register holds now.
@@ -93,10 +95,12 @@ class Register:
         facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
         renewed = self._begun_anew_if_damaged(self._renewed_copy)
         copied = [(key, etag, body) for key, etag, body in renewed if key.split("/")[1] in _KINDS]
-        read = {key: self._read_once(key, etag, body) for key, etag, body in copied}
+        before = _READ.get(self._copy, {})
+        read = {key: _read_once(before.get(key), key, etag, body) for key, etag, body in copied}
         for _, fact in read.values():
             facts[type(fact)].append(fact)
-        self._read = read
+        _READ.clear()
+        _READ[self._copy] = read
         erasures = sorted(facts[Erasure], key=lambda fact: fact.number)
         ledger = Ledger(erasures, {fact.sha256: fact for fact in facts[Rewritten]})
         return Facts(
@@ -109,13 +113,6 @@ class Register:
             erasures=ledger.erasures,
             rewritten=ledger.rewritten,
         )
-
-    def _read_once(self, key: str, etag: str, body: bytes) -> tuple[str, Fact]:
-        """The fact with its etag, read from its JSON only where it has changed since the last look."""
-        before = self._read.get(key)
-        if before is not None and before[0] == etag:
-            return before
-        return etag, _decoded(_KINDS[key.split("/")[1]], key, body)
 
     def ledger(self, max_age: float = 0.0) -> Ledger:
         """What erasures have made of uploads; `max_age` as in `facts`."""
@@ -309,6 +306,13 @@ class Register:
             connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, etag TEXT, body BLOB)")
             connection.execute("CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, etag TEXT, size INT)")
             yield connection
+
+
+def _read_once(before: tuple[str, Fact] | None, key: str, etag: str, body: bytes) -> tuple[str, Fact]:
+    """The fact with its etag, read from its JSON only where it has changed since it was read `before`."""
+    if before is not None and before[0] == etag:
+        return before
+    return etag, _decoded(_KINDS[key.split("/")[1]], key, body)
 
 
 def _with_fact(facts: Facts, fact: Seen | Ingested | Transformed | Arrival | Decision | Waiver) -> Facts:

@@ -150,7 +150,7 @@ def answers(bench: Bench, **sizes: Any) -> None:
 
 
 @_measurement
-@click.option("--uploads", default=1_000, show_default=True, help="How many uploads come at once.")
+@click.option("--uploads", default="1000", show_default=True, callback=_numbers(int), help="How many come at once.")
 @click.option("--rows", default=1_000, show_default=True, help="How many rows each has.")
 @_rounds(2)
 def uploads(bench: Bench, **sizes: Any) -> None:

@@ -59,13 +59,15 @@ class FolderLake(Lake):
         pending = [start]
         while pending:
             folder = pending.pop()
-            with self._errors("Listing", folder):
+            try:
                 for item in self._children(folder):
                     key = folder + item.name
                     if item.is_dir(follow_symlinks=False):
                         pending.append(f"{key}/")
                     elif entry := self._listed(key, item):
                         yield entry
+            except OSError as error:
+                raise os_failure("Listing", self.url(folder), error) from error
 
     def stat(self, key: str) -> LakeEntry | None:
         path = self._path(check_key(key))
@@ -211,7 +213,7 @@ class FolderLake(Lake):
     def _children(self, folder: str) -> Iterable[os.DirEntry[str]]:
         """What is directly in a folder of the lake; nothing where the folder is missing, or just went."""
         try:
-            with os.scandir(self._root / folder) as items:
+            with os.scandir(f"{self._root}/{folder}") as items:
                 return [item for item in items if folder or item.name != INCOMING]
         except FileNotFoundError:
             return ()

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -47,9 +47,14 @@ class _Told:
     events: Counter[str]
 
 
-def uploads(bench: Bench, uploads: int, rows: int, rounds: int) -> None:
+def uploads(bench: Bench, uploads: Sequence[int], rows: int, rounds: int) -> None:
     """Drop so many uploads of `rows` rows at once, and wait until all of them are published."""
     bench.folder.mkdir(parents=True, exist_ok=True)
+    for number in uploads:
+        _many(bench, number, rows, rounds)
+
+
+def _many(bench: Bench, uploads: int, rows: int, rounds: int) -> None:
     told = []
     for number in range(rounds):
         told.append(_once(bench.folder, uploads, rows))
@@ -67,7 +72,7 @@ def uploads(bench: Bench, uploads: int, rows: int, rounds: int) -> None:
         ("events of Dagster", "in all", "per upload"),
         tuple((kind, f"{count:,}", f"{count / uploads:.2f}") for kind, count in told[-1].events.most_common(4)),
     )
-    bench.report("uploads", [seconds, events], machine.remarks())
+    bench.report(f"uploads-{uploads}", [seconds, events], machine.remarks())
 
 
 def latency(bench: Bench, drops: int, rows: int) -> None:
