@@ -180,6 +180,18 @@ def tick(bench: Bench, **sizes: Any) -> None:
     ticks.tick(bench, **sizes)
 
 
+@_measurement
+@click.option(
+    "--uploads", default="100,1000,10000", show_default=True, callback=_numbers(int), help="How many are known."
+)
+@_rounds(5)
+def automation(bench: Bench, **sizes: Any) -> None:
+    """Dagster's look for news of which tables are to be made, where there is none."""
+    from benchmarks.measurements import ticks
+
+    ticks.automation(bench, **sizes)
+
+
 @partial(_measurement, kept_in=STATISTICS)
 @click.option("--batches", default=1_000, show_default=True, help="How many of each kind and size.")
 def drift(bench: Bench, **sizes: Any) -> None:

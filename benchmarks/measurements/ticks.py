@@ -1,13 +1,14 @@
-"""A tick of the sensor that finds new uploads, where there are many and none is new: beside the bare listing.
+"""Ticks that find nothing new among many uploads: of the sensor for new ones, and of automation.
 
-In a folder, and in a bucket of an S3 server on this machine (moto's, over HTTP).
+The sensor is measured beside the bare listing, in a folder, and in a bucket of an S3 server on this machine (moto's,
+over HTTP); automation with Dagster's own storage on SQLite.
 """
 
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,31 @@ def tick(bench: Bench, uploads: int, rounds: int) -> None:
         rows.append((f"{uploads:,} known uploads in a {title}", spread(listings), spread(ticks), spread(ratios)))
     columns = ("", "bare listing s", "tick s", "tick ÷ listing")
     bench.report("tick", [Table(columns, tuple(rows))], machine.remarks())
+
+
+def automation(bench: Bench, uploads: Sequence[int], rounds: int) -> None:
+    """Evaluate the automation conditions of all assets `rounds` times, with so many uploads and no news."""
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in uploads:
+        bench.tell(f"{number:,} uploads")
+        with tempfile.TemporaryDirectory(prefix="ticks-", dir=bench.folder) as work:
+            rows.append((f"{number:,} uploads", spread(_automation_seconds(Path(work), number, rounds))))
+    bench.report("automation", [Table(("", "tick s"), tuple(rows))], machine.remarks())
+
+
+def _automation_seconds(work: Path, uploads: int, rounds: int) -> list[float]:
+    defs = build_defs(load_settings({"ALUMNI_LAKE": str(work / "lake"), "ALUMNI_HOME": str(work / "home")}))
+    cursor, seconds = None, []
+    with dg.DagsterInstance.local_temp(str(work)) as instance:
+        instance.add_dynamic_partitions(
+            "uploads", [f"batch-{number:06d}.csv@{number:08x}" for number in range(uploads)]
+        )
+        for _ in range(1 + rounds):  # the first remembers nothing yet
+            started = time.monotonic()
+            cursor = dg.evaluate_automation_conditions(defs, instance, cursor=cursor).cursor
+            seconds.append(time.monotonic() - started)
+    return seconds[1:]
 
 
 def _measured(location: str, home: Path, uploads: int, rounds: int) -> tuple[list[float], list[float]]:
