@@ -25,7 +25,7 @@ partition, so it does not serve for uploads.)
 _AC = AutomationCondition
 
 # An update counts in one tick alone. `newly_updated` would take in what a run reports while the tick evaluates, and
-# only the next one looks at the tags of that.
+# only the next one looks at the tags of that. What was reported outside of any run is no news: nothing here does so.
 _FRESH = (
     _AC.any_new_update_has_run_tags()
     & ~_AC.executed_with_root_target()
