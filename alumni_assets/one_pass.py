@@ -17,7 +17,7 @@ from dagster import DagsterEventType, EventLogEntry, ExecuteInProcessResult, Run
 from dagster._core.utils import make_new_run_id
 from rich.console import Console
 
-from alumni_assets import intake_plan, jobs, layout, sensors
+from alumni_assets import intake_plan, jobs, layout, pending_work
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.definitions import build_defs
 from alumni_assets.failures import failure_sentence
@@ -88,7 +88,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         self._take_in_all()
         facts = self._register.facts()
         made = {entry.key for entry in self._lake.list(layout.TRANSFORMED)}
-        unarchived = sensors.find_unarchived(self._lake, facts, self._instance)
+        unarchived = pending_work.find_unarchived(self._lake, facts, self._instance)
         uploads = set(approval.approved_but_not_made(facts, made, unarchived))
         if approver is not None:
             quarantine = Quarantine(facts, standings(facts))
@@ -132,7 +132,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         before = self._register.facts()
         contract = self._survey.contract()
         # What a killed command judged by these rules is not judged again, but Dagster may not have been told of it.
-        self._enter_again(partial(sensors.find_unreported, self._register, contract))
+        self._enter_again(partial(pending_work.find_unreported, self._register, contract))
         chosen = list(uploads) or [
             upload
             for upload, ingested in before.ingested.items()
@@ -313,8 +313,10 @@ class OnePass(AbstractContextManager["OnePass"]):
 
     def _take_in_all(self) -> None:
         contract = self._survey.contract()
-        given_up = self._enter_again(partial(sensors.find_unreported, self._register, contract))
-        given_up |= self._enter_again(partial(sensors.find_lost, self._lake, self._register, contract, self._instance))
+        given_up = self._enter_again(partial(pending_work.find_unreported, self._register, contract))
+        given_up |= self._enter_again(
+            partial(pending_work.find_lost, self._lake, self._register, contract, self._instance)
+        )
         tried: set[str] = set()
         patience = time.monotonic() + _SETTLINGS * contract.rules.uploads.settle_seconds
         while (plan := self._next_new(tried, patience)).runs:
@@ -323,7 +325,7 @@ class OnePass(AbstractContextManager["OnePass"]):
             self._execute(f"Taking in {len(keys):,} uploads", jobs.TAKE_IN.name, jobs.take_in_config(keys))
         given_up |= set(plan.given_up) - tried
         if given_up:
-            self.broken.append(sensors.given_up_sentence(sorted(given_up), contract))
+            self.broken.append(pending_work.given_up_sentence(sorted(given_up), contract))
 
     def _enter_again(self, find: Callable[[], intake_plan.Plan]) -> set[str]:
         """Enter uploads again that were found to need it; returns those that are not tried any more."""
@@ -337,7 +339,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         """What to take in next; until the time `patience` waits for files that were written just now."""
         contract = self._survey.contract()
         while True:
-            plan = sensors.find_new(self._lake, self._register, contract, self._instance)
+            plan = pending_work.find_new(self._lake, self._register, contract, self._instance)
             untried = replace(
                 plan,
                 together=tuple(key for key in plan.together if key not in tried),

@@ -1,25 +1,20 @@
-"""The sensors: new uploads under raw/, found by listing it or told by a queue, approvals without a person, failures.
+"""The sensors, and the runs that they request: for new uploads, what was lost, what is not archived; and failed runs.
 
-What is to be taken in is decided in `intake_plan.py`, what may approve itself in `stages/approval.py`.
+What there is to do is found in `pending_work.py`, what may approve itself is decided in `stages/approval.py`.
 The sensor that renews the tables is in `automation.py`.
 """
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dagster import (
     DagsterInstance,
-    DagsterRun,
     DefaultSensorStatus,
     RunFailureSensorContext,
     RunRequest,
-    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SkipReason,
@@ -27,30 +22,23 @@ from dagster import (
     sensor,
 )
 
-from alumni_assets import intake_plan, jobs, layout, presentation
+from alumni_assets import intake_plan, jobs, pending_work
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.contract import Contract
 from alumni_assets.failures import doing, why_failed
 from alumni_assets.json_logs import Event, marked
-from alumni_assets.orphaned_runs import UNFINISHED, end_orphaned_runs, is_retried
+from alumni_assets.orphaned_runs import end_orphaned_runs, is_retried
 from alumni_assets.register import Register
-from alumni_assets.reporting import UPLOADS
 from alumni_assets.resources.lake import LakeResource
-from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError
-from alumni_assets.resources.queue import Message, UploadQueueResource
+from alumni_assets.resources.queue import UploadQueueResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.settings import QueueSettings
 from alumni_assets.stages import approval
-from alumni_assets.stages.archive import unarchived
-from alumni_assets.survey.standing import Facts, standings
 from alumni_assets.survey_rules import SurveyRules
-from alumni_assets.upload_events import NoUploadEventError, created_keys
 
-MOST_UPLOADS = 500
 _LOSSES_SECONDS = 300
-_ASKED_AT_ONCE = 16
 
 
 def uploads_sensors(interval: int, queue: QueueSettings | None) -> list[SensorDefinition]:
@@ -77,7 +65,7 @@ def _listing_sensor(interval: int) -> SensorDefinition:
     ) -> Iterator[RunRequest | SkipReason]:
         objects, contract = lake.lake(Component.INGEST), survey.contract()
         register = survey.register_of(objects)
-        new = find_new(objects, register, contract, context.instance)
+        new = pending_work.find_new(objects, register, contract, context.instance)
         requests = _requests(context, Path(survey.home), register, contract, new)
         yield from requests
         if not requests:
@@ -99,7 +87,7 @@ def _queue_sensor(interval: int) -> SensorDefinition:
     ) -> Iterator[RunRequest | SkipReason]:
         objects, contract = lake.lake(Component.INGEST), survey.contract()
         register = survey.register_of(objects)
-        told = listen(queue, objects, register, contract, context.instance)
+        told = pending_work.listen(queue, objects, register, contract, context.instance)
         queue.delete(told.done)
         for problem, count in told.poison.items():
             context.log.error(
@@ -119,8 +107,8 @@ def _requests(
 ) -> list[RunRequest]:
     """The runs that take in what is new, and that mend what killed runs left."""
     killed = end_orphaned_runs(home, context.instance)
-    busy = bool(_unfinished(context.instance, jobs.TAKE_IN.name))
-    again = intake_plan.Plan() if busy else find_unreported(register, contract)
+    busy = bool(pending_work.unfinished(context.instance, jobs.TAKE_IN.name))
+    again = intake_plan.Plan() if busy else pending_work.find_unreported(register, contract)
     _tell_given_up(context, (*new.given_up, *again.given_up), contract)
     configs = [jobs.take_in_config(keys) for keys in new.runs]
     configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
@@ -134,7 +122,7 @@ def _requests(
 def _tell_given_up(context: SensorEvaluationContext, subjects: Sequence[str], contract: Contract) -> None:
     if subjects:
         marks = marked(Event.UPLOAD_GIVEN_UP, uploads=len(subjects))
-        context.log.error(given_up_sentence(subjects, contract), extra=marks)
+        context.log.error(pending_work.given_up_sentence(subjects, contract), extra=marks)
 
 
 def lost_uploads_sensor(interval: int) -> SensorDefinition:
@@ -151,29 +139,22 @@ def lost_uploads_sensor(interval: int) -> SensorDefinition:
     def lost_uploads(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource
     ) -> Iterator[RunRequest | SkipReason]:
-        if _unfinished(context.instance, jobs.TAKE_IN.name):
+        if pending_work.unfinished(context.instance, jobs.TAKE_IN.name):
             yield SkipReason("Uploads are being taken in.")
             return
         objects, contract = lake.lake(Component.INGEST), survey.contract()
         register = survey.register_of(objects)
-        lost = find_lost(objects, register, contract, context.instance)
+        lost = pending_work.find_lost(objects, register, contract, context.instance)
         _tell_given_up(context, lost.given_up, contract)
         configs = [jobs.take_in_config((), uploads) for uploads in lost.runs]
         requests = [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs]
-        if lost_tables := _lost_tables(register.facts(), warehouse, context.instance):
+        if lost_tables := pending_work.find_lost_tables(register.facts(), warehouse, context.instance):
             requests.append(RunRequest(_hourly_key(lost_tables), job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS))
         yield from requests
         if not requests:
             yield SkipReason("Nothing is lost.")
 
     return lost_uploads
-
-
-def _lost_tables(facts: Facts, warehouse: WarehouseResource, instance: DagsterInstance) -> list[str]:
-    """The uploads that count, where there is no warehouse and no run that may be about to make it."""
-    if warehouse.path.exists() or any(map(jobs.makes_tables, instance.get_runs(RunsFilter(statuses=UNFINISHED)))):
-        return []
-    return sorted(upload for upload, standing in standings(facts).items() if standing.counts)
 
 
 def unarchived_uploads_sensor(interval: int) -> SensorDefinition:
@@ -189,22 +170,24 @@ def unarchived_uploads_sensor(interval: int) -> SensorDefinition:
     )
     def unarchived_uploads(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
-    ) -> RunRequest | SkipReason:
+    ) -> Iterator[RunRequest | SkipReason]:
         newest = _newest_transformation(context.instance)
         if not _is_look_due(context.cursor, newest):
-            return SkipReason("Nothing was transformed since the last look.")
-        if is_transforming_or_archiving(context.instance):
-            return SkipReason("Uploads are being transformed or archived.")
+            yield SkipReason("Nothing was transformed since the last look.")
+            return
+        if pending_work.is_transforming_or_archiving(context.instance):
+            yield SkipReason("Uploads are being transformed or archived.")
+            return
         objects = lake.lake(Component.ARCHIVE)
         facts = survey.register_of(objects).facts()
-        uploads = find_unarchived(objects, facts, context.instance)
-        if len(uploads) <= MOST_UPLOADS:
-            context.update_cursor(f"{newest} {int(time.time())}")
+        uploads = pending_work.find_unarchived(objects, facts, context.instance)
+        context.update_cursor(f"{newest} {int(time.time())}")
         if not uploads:
-            return SkipReason("All that is transformed is archived.")
-        taken = uploads[:MOST_UPLOADS]
-        key = _hourly_key(f"{upload}:{facts.transformed[upload].content}" for upload in taken)
-        return RunRequest(key, run_config=jobs.archive_config(taken), tags=jobs.approve_tags(taken))
+            yield SkipReason("All that is transformed is archived.")
+        for first in range(0, len(uploads), pending_work.MOST_UPLOADS):
+            taken = uploads[first : first + pending_work.MOST_UPLOADS]
+            key = _hourly_key(f"{upload}:{facts.transformed[upload].content}" for upload in taken)
+            yield RunRequest(key, run_config=jobs.archive_config(taken), tags=jobs.approve_tags(taken))
 
     return unarchived_uploads
 
@@ -236,14 +219,14 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
     def auto_approval(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource
     ) -> RunRequest | SkipReason:
-        if _unfinished(context.instance, jobs.APPROVE.name):
+        if pending_work.unfinished(context.instance, jobs.APPROVE.name):
             return SkipReason("An approval is under way.")
         facts = survey.register_of(lake.lake(Component.TRANSFORM)).facts()
         uploads = approval.may_approve_itself(facts, rules.approval)
         if not uploads:
             return SkipReason("Nothing waits that may approve itself.")
         limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"
-        taken = uploads[:MOST_UPLOADS]
+        taken = uploads[: pending_work.MOST_UPLOADS]
         config = jobs.approve_config(taken, approval.AUTO_APPROVER, limit)
         key = _hourly_key(f"{upload}:{facts.ingested[upload].content}" for upload in taken)
         return RunRequest(key, run_config=config, tags=jobs.approve_tags(taken))
@@ -270,133 +253,7 @@ def failed_runs_sensor(interval: int) -> SensorDefinition:
     return failed_runs
 
 
-def find_new(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
-    """What under raw/ is to be taken in now. Raises LakeError when the listing fails."""
-    unknown = _not_ingested(list(lake.list(layout.RAW)), register)
-    complete = [entry for entry in unknown if not _is_being_written(lake, entry.key)]
-    return _planned(complete, register, instance, intake_limits(contract))
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the queue said: what to take in, messages that are `done` with, and how often it said what is no event."""
-
-    plan: intake_plan.Plan
-    done: list[Message]
-    poison: Counter[str]
-
-
-def listen(
-    queue: UploadQueueResource, lake: Lake, register: Register, contract: Contract, instance: DagsterInstance
-) -> Told:
-    """What the queue says is to be taken in now.
-
-    A message is done with when all that it is about was ingested as it is now, or is gone; until then it comes
-    again, so that no crash and no failed run loses it. Raises QueueError and LakeError.
-    """
-    keys, poison = _heard(queue.receive(MOST_UPLOADS), lake)
-    names = sorted({layout.RAW + key for some in keys.values() for key in some})
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        present = [entry for entry in pool.map(lake.stat, names) if entry is not None]
-    unknown = _not_ingested(present, register)
-    waiting = {entry.key.removeprefix(layout.RAW) for entry in unknown}
-    done = [message for message, some in keys.items() if waiting.isdisjoint(some)]
-    limits = replace(intake_limits(contract), settle_seconds=0)  # an object is there when it is complete
-    return Told(_planned(unknown, register, instance, limits), done, poison)
-
-
-def _heard(messages: Sequence[Message], lake: Lake) -> tuple[dict[Message, list[str]], Counter[str]]:
-    keys, poison = {}, Counter[str]()
-    for message in messages:
-        try:
-            keys[message] = created_keys(message.body, lake.url(layout.RAW))
-        except NoUploadEventError as error:
-            poison[str(error)] += 1
-    return keys, poison
-
-
-def _not_ingested(entries: Sequence[LakeEntry], register: Register) -> list[LakeEntry]:
-    """Those that were not ingested as they are now; the register is read only where some are new."""
-    if not intake_plan.unknown_objects(entries, register.remembered()):
-        return []
-    known = intake_plan.known_objects(register.facts())
-    register.remember(known)
-    return intake_plan.unknown_objects(entries, known)
-
-
-def _planned(
-    unknown: Sequence[LakeEntry], register: Register, instance: DagsterInstance, limits: intake_plan.Limits
-) -> intake_plan.Plan:
-    if not unknown:
-        return intake_plan.Plan()
-    return intake_plan.plan(unknown, in_flight(instance), register.attempts(), limits, datetime.now(UTC))
-
-
-def find_unreported(register: Register, contract: Contract) -> intake_plan.Plan:
-    """What is to be entered again while no other run takes anything in: its intake was killed before its end."""
-    attempts = register.attempts()
-    unreported = intake_plan.unreported_uploads(register.facts(), attempts) if attempts else []
-    return intake_plan.plan_again(unreported, attempts, intake_limits(contract))
-
-
-def find_lost(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
-    """What is to be entered again because Dagster's event store or the invalid rows were lost."""
-    partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
-    stored = {entry.key for entry in lake.list(layout.INVALID)}
-    lost = intake_plan.lost_uploads(register.facts(), partitions, stored)
-    return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
-
-
-def is_transforming_or_archiving(instance: DagsterInstance) -> bool:
-    """Whether a run is at work that may be about to archive what is not archived yet, or transforms more."""
-    return any(map(jobs.transforms_or_archives, instance.get_runs(RunsFilter(statuses=UNFINISHED))))
-
-
-def find_unarchived(lake: Lake, facts: Facts, instance: DagsterInstance) -> list[str]:
-    """What is transformed and has no whole archive; nothing while a run is at work that may be about to make it.
-
-    Transformed rows that are lost are made again where they count, and cannot be archived before.
-    """
-    if not facts.transformed or is_transforming_or_archiving(instance):
-        return []
-    found = unarchived(lake, facts)
-    return [upload for upload in found if lake.stat(layout.transformed_key(upload)) is not None]
-
-
-def given_up_sentence(subjects: Sequence[str], contract: Contract) -> str:
-    """What is to be said of what failed too often."""
-    names = ", ".join(presentation.shown(subject) for subject in subjects[:5])
-    return (
-        f"Not tried again, having failed as often as limits.attempts allows ({contract.rules.limits.attempts}): {names}"
-        f"{', …' if len(subjects) > 5 else ''}. Their failed runs say why; mend that and start one of them again, "
-        "or put the file anew."
-    )
-
-
-def intake_limits(contract: Contract) -> intake_plan.Limits:
-    """The limits of the survey's configuration, and of a run."""
-    rules = contract.rules
-    return intake_plan.Limits(rules.limits.attempts, MOST_UPLOADS, rules.uploads.settle_seconds)
-
-
-def _is_being_written(lake: Lake, key: str) -> bool:
-    """A file that cannot be looked at is for its run to fail on, which is counted; it holds up no other."""
-    try:
-        return lake.is_being_written(key)
-    except LakeError:
-        return False
-
-
-def in_flight(instance: DagsterInstance) -> set[str]:
-    """The keys under raw/ that unfinished runs are taking in."""
-    return {key for run in _unfinished(instance, jobs.TAKE_IN.name) for key in jobs.keys_of(run.run_config)}
-
-
 def _hourly_key(contents: Iterable[str]) -> str:
     """A key by which the same is not requested again at once if it fails, but only in the next hour."""
     subject = " ".join(contents)
     return f"{datetime.now(UTC):%Y-%m-%dT%H}-{hashlib.sha256(subject.encode()).hexdigest()[:16]}"
-
-
-def _unfinished(instance: DagsterInstance, job_name: str) -> list[DagsterRun]:
-    return list(instance.get_runs(RunsFilter(job_name=job_name, statuses=UNFINISHED)))

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from alumni_assets import intake_plan, jobs, sensors
+from alumni_assets import intake_plan, jobs, pending_work
 from alumni_assets.assets import tables
 from alumni_assets.assets.intake import _Step
 from alumni_assets.contract import default_contract
@@ -29,7 +29,7 @@ def _dies(*_: Any, **__: Any) -> NoReturn:
 
 def found_again(pipeline: Pipeline) -> intake_plan.Plan:
     """What the sensor enters again."""
-    return sensors.find_unreported(pipeline.register, default_contract())
+    return pending_work.find_unreported(pipeline.register, default_contract())
 
 
 def open_rows(pipeline: Pipeline, upload: str) -> int:

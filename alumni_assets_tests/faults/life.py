@@ -4,7 +4,7 @@ from dagster import ExecuteInProcessResult
 from dagster._core.execution.plan.objects import StepFailureData
 
 from alumni_assets import layout
-from alumni_assets.sensors import find_unarchived
+from alumni_assets.pending_work import find_unarchived
 from alumni_assets.stages import approval
 from alumni_assets.stages.quarantine import waive
 from alumni_assets_tests.corrections.returns import correction

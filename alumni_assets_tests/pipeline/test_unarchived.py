@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from alumni_assets import jobs, reporting, sensors
+from alumni_assets import jobs, pending_work, reporting, sensors
 from alumni_assets.assets import archive as archive_assets
 from alumni_assets.instance import open_instance
 from alumni_assets.one_pass import OnePass
@@ -121,6 +121,19 @@ def test_what_is_approved_is_archived_in_one_run_once_no_more_is_being_approved(
     found = tick(pipeline, "unarchived_uploads", seen)
     (request,) = found.run_requests
     assert request.run_config["ops"]["archive"]["config"]["uploads"] == uploads
+    assert not tick(pipeline, "unarchived_uploads", found.cursor).run_requests
+
+
+def test_no_run_archives_more_than_a_run_may_and_one_that_fails_holds_up_no_other(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_work, "MOST_UPLOADS", 2)
+    uploads = [pipeline.put_and_take_in(f"{name}.csv", csv_bytes(answers(first))) for name, first in TERMS.items()]
+    pipeline.approve_only(*uploads)
+    found = tick(pipeline, "unarchived_uploads")
+    archived = [request.run_config["ops"]["archive"]["config"]["uploads"] for request in found.run_requests]
+    assert archived == [uploads[:2], uploads[2:]]
+    assert len({request.run_key for request in found.run_requests}) == 2
     assert not tick(pipeline, "unarchived_uploads", found.cursor).run_requests
 
 
