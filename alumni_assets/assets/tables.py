@@ -34,7 +34,7 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseError, WarehouseResource, WarehouseUnreadableError
 from alumni_assets.stages.engine import Counting, Engine, EngineError
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
-from alumni_assets.survey.standing import Facts, standings
+from alumni_assets.survey.standing import Facts, Transformed, standings
 from alumni_assets.warehouse.answers import refresh_answer, refresh_verdicts
 from alumni_assets.warehouse.derivation import RowsOf
 from alumni_assets.warehouse.merging import (
@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _SHOWN_ROWS = 20
+_ALUMNI_CHECKS = {
+    checks.IDS_UNIQUE: "Each alumnus has one row.",
+    checks.EVERY_ALUMNUS_PRESENT: "Every alumnus of every upload that counts is there, and no other.",
+    checks.NEWEST_WINS: "Each alumnus' row is the newest of their submissions.",
+}
 
 
 def _columns(table: Table) -> dict[str, Any]:
@@ -71,24 +76,8 @@ def _columns(table: Table) -> dict[str, Any]:
     metadata=_columns(TABLES["alumni"]),
     automation_condition=automation.FOLLOWS_UPLOADS,
     check_specs=[
-        AssetCheckSpec(
-            checks.IDS_UNIQUE,
-            asset="deduplicated_survey",
-            description="Each alumnus has one row.",
-            blocking=True,
-        ),
-        AssetCheckSpec(
-            checks.EVERY_ALUMNUS_PRESENT,
-            asset="deduplicated_survey",
-            description="Every alumnus of every upload that counts is there, and no other.",
-            blocking=True,
-        ),
-        AssetCheckSpec(
-            checks.NEWEST_WINS,
-            asset="deduplicated_survey",
-            description="Each alumnus' row is the newest of their submissions.",
-            blocking=True,
-        ),
+        AssetCheckSpec(name, asset="deduplicated_survey", description=description, blocking=True)
+        for name, description in _ALUMNI_CHECKS.items()
     ],
 )
 def deduplicated_survey(
@@ -109,7 +98,6 @@ def deduplicated_survey(
     counting = {upload: facts.transformed[upload] for upload, standing in standings(facts).items() if standing.counts}
     corrections = [some for ordered in corrections_by_upload(facts).values() for some in ordered if some in counting]
     versions = {upload: transformed.content for upload, transformed in counting.items()}
-    rows = {upload: transformed.rows for upload, transformed in counting.items()}
     started = time.monotonic()
     with engine.opened(context, lake, survey, Component.WAREHOUSE) as opened:
         derivation = opened.derive(lambda: Counting(versions, corrections))
@@ -119,11 +107,7 @@ def deduplicated_survey(
             merged = merge_uploads(
                 connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections, rows_of
             )
-            return merged, {
-                checks.IDS_UNIQUE: checks.ids_unique(connection),
-                checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
-                checks.NEWEST_WINS: checks.newest_wins(connection),
-            }
+            return merged, _alumni_outcomes(connection, counting)
 
     try:
         report, outcomes = merge()
@@ -133,17 +117,31 @@ def deduplicated_survey(
     context.log.info(f"{report.added:,} rows came, {report.removed:,} went, {report.alumni:,} alumni now")
     yield MaterializeResult(
         metadata=presentation.speed(report.alumni, time.monotonic() - started)
-        | {
-            "dagster/row_count": report.alumni,
-            "uploads_that_count": len(counting),
-            "responses": report.responses,
-            "rows_added": report.added,
-            "rows_removed": report.removed,
-            "alumni_reconsidered": report.touched,
-            "path": MetadataValue.path(str(warehouse.path)),
-        },
+        | _merge_metadata(report)
+        | {"uploads_that_count": len(counting), "path": MetadataValue.path(str(warehouse.path))},
         check_results=[_check_result(name, outcome) for name, outcome in outcomes.items()],
     )
+
+
+def _alumni_outcomes(
+    connection: "DuckDBPyConnection", counting: Mapping[str, Transformed]
+) -> dict[str, checks.Outcome]:
+    rows = {upload: transformed.rows for upload, transformed in counting.items()}
+    return {
+        checks.IDS_UNIQUE: checks.ids_unique(connection),
+        checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
+        checks.NEWEST_WINS: checks.newest_wins(connection),
+    }
+
+
+def _merge_metadata(report: MergeReport) -> dict[str, Any]:
+    return {
+        "dagster/row_count": report.alumni,
+        "responses": report.responses,
+        "rows_added": report.added,
+        "rows_removed": report.removed,
+        "alumni_reconsidered": report.touched,
+    }
 
 
 @asset(
@@ -197,8 +195,7 @@ def alumni_history(
 
 def _answer_asset(name: str) -> AssetsDefinition:
     table = TABLES[name]
-    names = [column.name for column in table.columns]
-    is_reconciled = name in ANSWERS
+    description = "The answer accounts for every alumnus."
 
     @asset(
         name=name,
@@ -212,11 +209,7 @@ def _answer_asset(name: str) -> AssetsDefinition:
         pool=common.WAREHOUSE,
         metadata=_columns(table),
         automation_condition=automation.FOLLOWS_TABLES,
-        check_specs=[
-            AssetCheckSpec(checks.RECONCILES, asset=name, description="The answer accounts for every alumnus.")
-        ]
-        if is_reconciled
-        else [],
+        check_specs=[AssetCheckSpec(check, asset=name, description=description) for check in _answer_checks(name)],
     )
     def answer(
         context: AssetExecutionContext,
@@ -235,20 +228,28 @@ def _answer_asset(name: str) -> AssetsDefinition:
             else:
                 changed = refresh_answer(connection, name, rows_of)
             rows = count_rows(connection, name)
-            outcomes = [checks.reconciles(connection, name)] if is_reconciled else []
-            first = connection.execute(f"SELECT {table.column_list} FROM {name} LIMIT {_SHOWN_ROWS}").fetchall()
+            shown = _first_rows(connection, table)
+            results = [_check_result(check, checks.reconciles(connection, name)) for check in _answer_checks(name)]
         return MaterializeResult(
             metadata=presentation.speed(rows, time.monotonic() - started)
             | {"dagster/row_count": rows, "changed": changed, "path": str(warehouse.path)}
-            | (
-                {"answer": shown}
-                if (shown := presentation.preview(dict(zip(names, row, strict=True)) for row in first))
-                else {}
-            ),
-            check_results=[_check_result(checks.RECONCILES, outcome) for outcome in outcomes],
+            | shown,
+            check_results=results,
         )
 
     return answer
+
+
+def _answer_checks(name: str) -> list[str]:
+    return [checks.RECONCILES] if name in ANSWERS else []
+
+
+def _first_rows(connection: "DuckDBPyConnection", table: Table) -> dict[str, Any]:
+    """Metadata that shows a table's first rows; none where it has none."""
+    names = [column.name for column in table.columns]
+    rows = connection.execute(f"SELECT {table.column_list} FROM {table.name} LIMIT {_SHOWN_ROWS}").fetchall()
+    shown = presentation.preview(dict(zip(names, row, strict=True)) for row in rows)
+    return {"answer": shown} if shown else {}
 
 
 @contextmanager
