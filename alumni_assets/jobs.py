@@ -18,6 +18,9 @@ TRANSFORMED, _ARCHIVED = AssetKey("transformed_survey"), AssetKey("archived_surv
 NEVER_RETRIED_TAGS = {MAX_RETRIES_TAG: "0"}
 """Tags for a run that Dagster is not to repeat by itself, even where the instance retries runs."""
 
+BLAMELESS_TAGS = {"alumni/blameless": "true"}
+"""Tags of a run in which taking in an upload failed of the machine or a setting, and of nothing in the upload."""
+
 # The sensor counts attempts and tries alone what was begun before; a retry would take it all together again, beside it.
 TAKE_IN = define_asset_job(
     "take_in_uploads",

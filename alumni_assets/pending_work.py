@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterInstance, DagsterRun, RunsFilter
 
@@ -26,6 +26,7 @@ from alumni_assets.upload_events import NoUploadEventError, created_keys
 
 MOST_UPLOADS = 500
 _ASKED_AT_ONCE = 16
+_REST = timedelta(minutes=1)
 
 
 def find_new(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
@@ -103,6 +104,21 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
     stored = {entry.key for entry in lake.list(layout.INVALID)}
     lost = intake_plan.lost_uploads(register.facts(), partitions, stored)
     return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
+
+
+def rests(instance: DagsterInstance) -> bool:
+    """Whether a run failed to take in uploads within the last minute, for a reason that the next would fail for, too.
+
+    A full disk, or a missing key: it counts against no upload, so that nothing else ends its being tried again.
+    """
+    now = datetime.now(UTC)
+    window = RunsFilter(
+        job_name=jobs.TAKE_IN.name,
+        tags=jobs.BLAMELESS_TAGS,
+        updated_after=now - _REST,
+        updated_before=now,  # not what was done before the clock was set back
+    )
+    return bool(instance.get_run_ids(window, limit=1))
 
 
 def is_transforming_or_archiving(instance: DagsterInstance) -> bool:

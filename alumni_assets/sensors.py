@@ -39,6 +39,10 @@ from alumni_assets.stages import approval
 from alumni_assets.survey_rules import SurveyRules
 
 _LOSSES_SECONDS = 300
+_RESTS = (
+    "A run failed to take in uploads within the last minute, for a reason that is none of theirs; its log says which. "
+    "They are tried again in a minute."
+)
 
 
 def uploads_sensors(interval: int, queue: QueueSettings | None) -> list[SensorDefinition]:
@@ -66,10 +70,9 @@ def _listing_sensor(interval: int) -> SensorDefinition:
         objects, contract = lake.lake(Component.INGEST), survey.contract()
         register = survey.register_of(objects)
         new = pending_work.find_new(objects, register, contract, context.instance)
-        requests = _requests(context, Path(survey.home), register, contract, new)
-        yield from requests
-        if not requests:
-            yield SkipReason("Nothing new under raw/.")
+        yield from _asked(context, Path(survey.home), register, contract, new) or [
+            SkipReason("Nothing new under raw/.")
+        ]
 
     return new_uploads
 
@@ -94,29 +97,30 @@ def _queue_sensor(interval: int) -> SensorDefinition:
                 f"{problem} ({count:,} times) It is left to the queue's dead-letter queue.",
                 extra=marked(Event.MESSAGE_NOT_UNDERSTOOD, messages=count),
             )
-        requests = _requests(context, Path(survey.home), register, contract, told.plan)
-        yield from requests
-        if not requests:
-            yield SkipReason("The queue tells of nothing new.")
+        asked = _asked(context, Path(survey.home), register, contract, told.plan)
+        yield from asked or [SkipReason("The queue tells of nothing new.")]
 
     return upload_events
 
 
-def _requests(
+def _asked(
     context: SensorEvaluationContext, home: Path, register: Register, contract: Contract, new: intake_plan.Plan
-) -> list[RunRequest]:
-    """The runs that take in what is new, and that mend what killed runs left."""
+) -> list[RunRequest] | list[SkipReason]:
+    """The runs that take in what is new, and that mend what killed runs left; or why nothing is tried."""
     killed = end_orphaned_runs(home, context.instance)
+    if any(jobs.makes_tables(run) and not is_retried(run) for run in killed):
+        # what automation was told is made by a run that was killed it does not ask for again
+        renewals = [RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS)]
+    else:
+        renewals = []
+    if pending_work.rests(context.instance):
+        return renewals or [SkipReason(_RESTS)]
     busy = bool(pending_work.unfinished(context.instance, jobs.TAKE_IN.name))
     again = intake_plan.Plan() if busy else pending_work.find_unreported(register, contract)
     _tell_given_up(context, (*new.given_up, *again.given_up), contract)
     configs = [jobs.take_in_config(keys) for keys in new.runs]
     configs += [jobs.take_in_config((), uploads) for uploads in again.runs]
-    requests = [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs]
-    if any(jobs.makes_tables(run) and not is_retried(run) for run in killed):
-        # what automation was told is made by a run that was killed it does not ask for again
-        requests.append(RunRequest(job_name=jobs.RENEW.name, tags=RENEWS_BELOW_TAGS))
-    return requests
+    return [RunRequest(job_name=jobs.TAKE_IN.name, run_config=config) for config in configs] + renewals
 
 
 def _tell_given_up(context: SensorEvaluationContext, subjects: Sequence[str], contract: Contract) -> None:

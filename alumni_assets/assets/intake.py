@@ -20,8 +20,9 @@ from dagster import (
     multi_asset,
 )
 from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
 
-from alumni_assets import checks, layout, presentation, reporting
+from alumni_assets import checks, jobs, layout, presentation, reporting
 from alumni_assets.assets import common
 from alumni_assets.assets.set_aside import INVALID, SetAsideState, corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
@@ -235,16 +236,22 @@ class _Step:
         It counts all the same where the result was entered, for by it the next pass finds what Dagster was not told,
         and where the lake is not there or read-only: then no other can be begun either.
         """
-        self.has_entered, attempt = False, self.register.begin_attempt(identity)
+        self.has_entered, attempt = False, None
         try:
+            attempt = self.register.begin_attempt(identity)
             yield
         except Exception as error:
-            is_blameless = is_of_the_machine(error) or isinstance(error, ErasureKeyError)
-            if is_blameless and not self.has_entered:
-                with suppress(LakeUnavailableError):
-                    self.register.take_back_attempt(attempt)
+            if is_of_the_machine(error) or isinstance(error, ErasureKeyError):
+                self._excuse(attempt)
             raise
         self.register.end_attempts(identity)
+
+    def _excuse(self, attempt: str | None) -> None:
+        if attempt and not self.has_entered:
+            with suppress(LakeUnavailableError):
+                self.register.take_back_attempt(attempt)
+        with suppress(SQLAlchemyError):  # on the disk that is full; the sensor makes no pause then
+            self.context.instance.add_run_tags(self.context.run.run_id, jobs.BLAMELESS_TAGS)
 
     def _enter(self, ingested: Ingested) -> None:
         self.register.enter_ingested(ingested)

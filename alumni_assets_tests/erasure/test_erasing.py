@@ -11,6 +11,7 @@ from alumni_assets import layout
 from ..corrections.returns import correction
 from ..pipeline.answers import answer, csv_bytes
 from ..pipeline.conftest import Pipeline
+from ..pipeline.test_sensors import tick
 from .conftest import KEY, NEEDLES, Alumni, World, erase, in_environment, of_person, places_of, seen_by_others
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,7 @@ def test_nothing_is_taken_in_without_the_key_of_the_ledger(pipeline: Pipeline, k
     assert not pipeline.take_in("later.csv").success
     assert "later.csv" not in pipeline.facts.arrivals
     assert pipeline.register.attempts() == {}
+    assert "none of theirs" in tick(pipeline).skip_message  # and it is not tried again every few seconds
     pipeline.environment["ALUMNI_ERASURE_KEY"] = "a secret that is long enough for tests"
     pipeline.__dict__.pop("defs")
     assert pipeline.take_in("later.csv").success

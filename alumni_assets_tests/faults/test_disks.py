@@ -4,11 +4,13 @@ How the lake's own calls fail then is tested in `lake/`.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from dagster import ExecuteInProcessResult
 
-from alumni_assets import failures
+from alumni_assets import failures, jobs, pending_work
 from alumni_assets.machine_faults import SENTENCE
 from alumni_assets.resources.lake import LakeError
 from alumni_assets_tests.endings import Ending
@@ -51,6 +53,22 @@ def test_what_does_not_fit_on_a_full_lake_uses_up_no_attempt(lake_disk: Disk, pi
     lake_disk.make_room()
     assert life.take_in(pipeline).success
     assert set(pipeline.statuses().values()) == {"validated"}
+
+
+@pytest.mark.parametrize("elapsed", [pending_work._REST, timedelta(days=-1)], ids=["a minute", "the clock set back"])
+def test_what_a_full_disk_failed_is_tried_again_after_a_minute_not_at_every_tick(
+    lake_disk: Disk, pipeline: Pipeline, elapsed: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life.put_files(pipeline)
+    lake_disk.fill(20 * KB)
+    assert says_why(life.take_in(pipeline))
+    lake_disk.make_room()
+    assert "tried again in a minute" in tick(pipeline).skip_message
+
+    later = datetime.now(UTC) + elapsed
+    monkeypatch.setattr(pending_work, "datetime", Mock(now=lambda _zone: later))
+    (request,) = tick(pipeline).run_requests
+    assert set(jobs.keys_of(request.run_config)) == set(life.FILES)
 
 
 def test_a_lake_that_turned_read_only_uses_up_no_attempt(lake_disk: Disk, pipeline: Pipeline) -> None:
