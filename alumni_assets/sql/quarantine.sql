@@ -1,12 +1,12 @@
--- What has become of the rows of one upload that were set aside?
+-- What has become of the rows of some uploads that were set aside?
 --
 -- A row that a correction has mended is resolved, whatever came back later; one that a person has closed without
 -- is waived; the others are open, with the problems with which they came back last. With their upload's end
 -- all of them end.
 --
--- Reads: set_aside (the invalid rows of the upload), mended (source_row, correction, place), came_back_wrong
--- (corrects_row, correction, place, problems), waived (first_row, last_row, waived_by, waiver_reason, number),
--- ending (one row: superseded or withdrawn in `status` where the upload is, else null).
+-- Reads: set_aside (the invalid rows of the uploads), mended (upload, source_row, correction, place), came_back_wrong
+-- (upload, corrects_row, correction, place, problems), waived (upload, first_row, last_row, waived_by, waiver_reason,
+-- number), ending (for each upload a row: superseded or withdrawn in `status` where it is, else null).
 -- Order: none.
 SELECT
     set_aside.upload,
@@ -37,23 +37,26 @@ SELECT
     last_waived.waived_by,
     last_waived.waiver_reason
 FROM set_aside
-CROSS JOIN ending
+JOIN ending ON ending.upload = set_aside.upload
 LEFT JOIN (
-    SELECT source_row, max_by(correction, place) AS correction
+    SELECT upload, source_row, max_by(correction, place) AS correction
     FROM mended
-    GROUP BY source_row
-) AS last_mended ON last_mended.source_row = set_aside.source_row
+    GROUP BY upload, source_row
+) AS last_mended ON last_mended.upload = set_aside.upload AND last_mended.source_row = set_aside.source_row
 LEFT JOIN (
-    SELECT corrects_row, max_by(correction, place) AS correction, max_by(problems, place) AS problems
+    SELECT upload, corrects_row, max_by(correction, place) AS correction, max_by(problems, place) AS problems
     FROM came_back_wrong
-    GROUP BY corrects_row
-) AS last_wrong ON last_wrong.corrects_row = set_aside.source_row
+    GROUP BY upload, corrects_row
+) AS last_wrong ON last_wrong.upload = set_aside.upload AND last_wrong.corrects_row = set_aside.source_row
 LEFT JOIN (
     SELECT
+        rows_waived.upload,
         rows_waived.source_row,
         max_by(waived.waived_by, waived.number) AS waived_by,
         max_by(waived.waiver_reason, waived.number) AS waiver_reason
     FROM set_aside AS rows_waived
-    JOIN waived ON rows_waived.source_row BETWEEN waived.first_row AND waived.last_row
-    GROUP BY rows_waived.source_row
-) AS last_waived ON last_waived.source_row = set_aside.source_row
+    JOIN waived
+        ON waived.upload = rows_waived.upload
+        AND rows_waived.source_row BETWEEN waived.first_row AND waived.last_row
+    GROUP BY rows_waived.upload, rows_waived.source_row
+) AS last_waived ON last_waived.upload = set_aside.upload AND last_waived.source_row = set_aside.source_row

@@ -219,5 +219,5 @@ def _lives(lake: Lake, found: SetAside, memory_limit: str) -> Iterator[duckdb.Du
             "memory_limit": memory_limit,
             "temp_directory": spill,
         }
-        with duckdb.connect(config=config) as connection, rows_of(connection, found, stored_tables(lake)):
+        with duckdb.connect(config=config) as connection, rows_of(connection, [found], stored_tables(lake)):
             yield connection

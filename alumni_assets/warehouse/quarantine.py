@@ -3,8 +3,8 @@
 What decides about a row is in `survey/quarantine.py` and `sql/quarantine.sql`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +17,7 @@ from alumni_assets.survey import row_ranges
 from alumni_assets.survey.quarantine import SetAside
 from alumni_assets.warehouse.merging import UnexpectedRowsError, upload_changes
 from alumni_assets.warehouse.parquet import FROM_PATH, one_file
-from alumni_assets.warehouse.tables import count_rows, mark_changed, only_count
+from alumni_assets.warehouse.tables import count_rows, mark_changed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 # Gives a stored table of an upload as a local Parquet file, for as long as it is being read.
 StoredTable = Callable[[str, Literal["valid", "invalid"]], AbstractContextManager[Path]]
 
-# What came back of an upload's rows: tables, for DuckDB lays those aside on the disk that outgrow its memory.
+# A statement takes milliseconds to plan, however few rows it is about; but all their files are at hand at once.
+_MOST_UPLOADS, _MOST_ROWS = 100, 100_000
+# What came back of uploads' rows: tables, for DuckDB lays those aside on the disk that outgrow its memory.
 _CAME_BACK = """
-CREATE OR REPLACE TEMP TABLE mended (source_row BIGINT, correction VARCHAR, place BIGINT);
+CREATE OR REPLACE TEMP TABLE mended (upload VARCHAR, source_row BIGINT, correction VARCHAR, place BIGINT);
 CREATE OR REPLACE TEMP TABLE came_back_wrong (
+    upload VARCHAR,
     corrects_row BIGINT,
     correction VARCHAR,
     place BIGINT,
@@ -37,6 +40,7 @@ CREATE OR REPLACE TEMP TABLE came_back_wrong (
 """
 _WAIVED = pa.schema(
     [
+        ("upload", pa.string()),
         ("first_row", pa.int64()),
         ("last_row", pa.int64()),
         ("waived_by", pa.string()),
@@ -44,6 +48,7 @@ _WAIVED = pa.schema(
         ("number", pa.int64()),
     ]
 )
+_ENDING = pa.schema([("upload", pa.string()), ("received_at", pa.timestamp("us")), ("status", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ def merge_quarantine(
 ) -> QuarantineReport:
     """Make `quarantine` hold the rows of exactly these uploads that were set aside, and how each stands.
 
-    Only uploads of which something has changed are read. Raises UnexpectedRowsError for a table with another
-    upload's rows.
+    Only uploads of which something has changed are read. Raises UnexpectedRowsError for a table with more, fewer or
+    other rows than were set aside.
     """
     merged = dict(connection.execute("SELECT upload, version FROM pipeline.quarantined_uploads").fetchall())
     changes = upload_changes(merged, {upload: found.version for upload, found in uploads.items()})
@@ -70,13 +75,19 @@ def merge_quarantine(
         connection.execute(
             f"DELETE FROM {table} WHERE upload IN (SELECT unnest($1::VARCHAR[]))", [list(changes.leaving)]
         )
-    for upload in changes.arriving:
-        with rows_of(connection, uploads[upload], stored):
-            _insert(connection, uploads[upload])
-        connection.execute(
-            "INSERT INTO pipeline.quarantined_uploads VALUES ($1, $2, $3)",
-            [upload, uploads[upload].version, upload not in merged and not uploads[upload].has_changed],
-        )
+    arriving = [uploads[upload] for upload in changes.arriving]
+    for some in _in_batches(arriving):
+        with rows_of(connection, some, stored):
+            _require_all_rows(connection, some)
+            _insert(connection)
+    is_told = [found.upload not in merged and not found.has_changed for found in arriving]
+    connection.execute(
+        """
+        INSERT INTO pipeline.quarantined_uploads
+        SELECT unnest($1::VARCHAR[]), unnest($2::VARCHAR[]), unnest($3::BOOLEAN[])
+        """,
+        [list(changes.arriving), [found.version for found in arriving], is_told],
+    )
     if changes.leaving or changes.arriving:
         mark_changed(connection, "quarantine")
     return QuarantineReport(
@@ -107,21 +118,19 @@ def mark_told(connection: "DuckDBPyConnection", told: Mapping[str, str]) -> None
 
 
 @contextmanager
-def rows_of(connection: "DuckDBPyConnection", found: SetAside, stored: StoredTable) -> Iterator[None]:
-    """While this lasts, the view `lives` has the rows of one upload that were set aside.
+def rows_of(connection: "DuckDBPyConnection", uploads: Sequence[SetAside], stored: StoredTable) -> Iterator[None]:
+    """While this lasts, the view `lives` has the rows of these uploads that were set aside, `ending` when they came.
 
-    Its columns: those of `contract_arrow.INVALID_SCHEMA` but `corrects` and `corrects_row`, and `status`,
-    `corrected_by`, `returned_in`, `waived_by` and `waiver_reason`.
+    Columns of `lives`: those of `contract_arrow.INVALID_SCHEMA` but `corrects` and `corrects_row`, and `status`,
+    `corrected_by`, `returned_in`, `waived_by` and `waiver_reason`; of `ending`: `upload`, `received_at` and `status`.
     """
     connection.execute(_CAME_BACK)
-    for place, back in enumerate(found.returns):
-        _add_returned(connection, back.correction, place, stored)
-    with stored(found.upload, "invalid") as path:
-        views = {
-            "set_aside": _set_aside(connection, path),
-            "waived": _waived(found),
-            "ending": pa.table({"status": pa.array([found.closing or None], pa.string())}),
-        }
+    for found in uploads:
+        for place, back in enumerate(found.returns):
+            _add_returned(connection, {"upload": found.upload, "correction": back.correction, "place": place}, stored)
+    with ExitStack() as files:
+        paths = [files.enter_context(stored(found.upload, "invalid")) for found in uploads]
+        views = {"set_aside": _set_aside(connection, paths), "waived": _waived(uploads), "ending": _ending(uploads)}
         for name, relation in views.items():
             connection.register(name, relation)
         connection.execute(f"CREATE TEMP VIEW lives AS {query(QUARANTINE)}")
@@ -131,60 +140,90 @@ def rows_of(connection: "DuckDBPyConnection", found: SetAside, stored: StoredTab
             connection.unregister(name)
 
 
-def _set_aside(connection: "DuckDBPyConnection", path: Path) -> "DuckDBPyRelation":
-    """The invalid rows of an upload; of a correction those that name no row of the upload that it corrects.
+def _in_batches(uploads: Sequence[SetAside]) -> Iterator[list[SetAside]]:
+    batch, rows = list[SetAside](), 0
+    for found in uploads:
+        batch.append(found)
+        rows += found.rows
+        if len(batch) == _MOST_UPLOADS or rows >= _MOST_ROWS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _set_aside(connection: "DuckDBPyConnection", paths: Sequence[Path]) -> "DuckDBPyRelation":
+    """The invalid rows of uploads; of a correction those that name no row of the upload that it corrects.
 
     Cells of columns that the survey did not have yet when the rows were stored are null.
     """
-    rows = connection.read_parquet(one_file(path), hive_partitioning=False)
+    rows = connection.read_parquet(list(map(one_file, paths)), hive_partitioning=False, union_by_name=True)
     cells = [name if name in rows.columns else f"NULL::VARCHAR AS {name}" for name in contract.NAMES]
     if "corrects_row" in rows.columns:
         rows = rows.filter("corrects_row IS NULL")
     return rows.project(", ".join(("upload", "source_row", *cells, "other_columns", "problems")))
 
 
-def _add_returned(connection: "DuckDBPyConnection", correction: str, place: int, stored: StoredTable) -> None:
-    """Add the rows that came back in a correction, valid or still wrong."""
-    named = {"correction": correction, "place": place}
+def _add_returned(connection: "DuckDBPyConnection", came: Mapping[str, str | int], stored: StoredTable) -> None:
+    """Add the rows of an `upload` that came back in a `correction`, valid or still wrong; the last `place` wins."""
+    correction = str(came["correction"])
     with stored(correction, "valid") as path:
         connection.execute(
-            f"INSERT INTO mended SELECT source_row, $correction, $place FROM {FROM_PATH}",
-            {"path": one_file(path), **named},
+            f"INSERT INTO mended SELECT $upload, source_row, $correction, $place FROM {FROM_PATH}",
+            {"path": one_file(path), **came},
         )
     with stored(correction, "invalid") as path:
         connection.execute(
             f"""
-            INSERT INTO came_back_wrong SELECT corrects_row, $correction, $place, problems FROM {FROM_PATH}
+            INSERT INTO came_back_wrong SELECT $upload, corrects_row, $correction, $place, problems FROM {FROM_PATH}
             WHERE corrects_row IS NOT NULL
             """,
-            {"path": one_file(path), **named},
+            {"path": one_file(path), **came},
         )
 
 
-def _waived(found: SetAside) -> pa.Table:
+def _ending(uploads: Sequence[SetAside]) -> pa.Table:
+    rows = [
+        {"upload": found.upload, "received_at": found.received_at, "status": found.closing or None} for found in uploads
+    ]
+    return pa.Table.from_pylist(rows, schema=_ENDING)
+
+
+def _waived(uploads: Sequence[SetAside]) -> pa.Table:
     rows = [
         {
+            "upload": found.upload,
             "first_row": first,
             "last_row": last,
             "waived_by": waiver.by,
             "waiver_reason": waiver.reason,
             "number": waiver.number,
         }
+        for found in uploads
         for waiver in found.waivers
         for first, last in row_ranges.bounds(waiver.rows)
     ]
     return pa.Table.from_pylist(rows, schema=_WAIVED)
 
 
-def _insert(connection: "DuckDBPyConnection", found: SetAside) -> None:
-    """Put the rows of `lives` into the table; they must all be of that upload."""
+def _require_all_rows(connection: "DuckDBPyConnection", uploads: Sequence[SetAside]) -> None:
+    counted = dict(connection.execute("SELECT upload, count(*) FROM set_aside GROUP BY upload").fetchall())
+    for found in uploads:
+        if (rows := counted.get(found.upload, 0)) != found.rows:
+            raise UnexpectedRowsError(
+                f"{found.rows:,} rows of upload {found.upload} were set aside, and {rows:,} of them are stored"
+            )
+
+
+def _insert(connection: "DuckDBPyConnection") -> None:
+    """Put the rows of `lives` into the table."""
     headers = {column.header: column.name for column in contract.COLUMNS}
     connection.execute(
         """
         INSERT INTO quarantine BY NAME
         SELECT
-            * EXCLUDE (problems),
-            $received_at AS received_at,
+            lives.* EXCLUDE (problems),
+            ending.received_at,
             array_to_string(
                 [coalesce(map($headers, $names)[p."column"] || ':', '') || p.code for p in problems], ', '
             ) AS reason_codes,
@@ -197,9 +236,7 @@ def _insert(connection: "DuckDBPyConnection", found: SetAside) -> None:
                 chr(10)
             ) AS problems
         FROM lives
+        JOIN ending ON ending.upload = lives.upload
         """,
-        {"received_at": found.received_at, "headers": list(headers), "names": list(headers.values())},
+        {"headers": list(headers), "names": list(headers.values())},
     )
-    others = "SELECT count(*) FROM set_aside WHERE upload <> $1"
-    if only_count(connection.execute(others, [found.upload])):
-        raise UnexpectedRowsError(f"the invalid rows of upload {found.upload} hold rows of another upload")

@@ -8,11 +8,13 @@ import pytest
 
 from alumni_assets.survey.quarantine import Return
 from alumni_assets.survey.standing import Waiver
+from alumni_assets.warehouse import quarantine
 from alumni_assets.warehouse.merging import UnexpectedRowsError, replace_uploads
 from alumni_assets.warehouse.quarantine import QuarantineReport
 from alumni_assets.warehouse.tables import TABLES, unpublished_tables
 from alumni_assets_tests.warehouse.surveys import RECEIVED, Survey, problem, set_aside
 
+LATER = datetime(2026, 11, 2, 9, 30)
 NO_EMAIL = problem("not_an_email", "Email", "This is not an e-mail address.")
 NO_CAMPUS = problem("not_in_list", "DMC_Campus", "The answer is not one of the possible ones.", "Porac")
 NO_DATE = problem("not_a_date", "Submission Date", "This is not a date.")
@@ -98,6 +100,36 @@ def test_each_row_has_a_life_of_its_own(survey: Survey) -> None:
     ]
 
 
+@pytest.mark.parametrize(("most_uploads", "most_rows"), [(100, 100_000), (2, 100_000), (100, 3)])
+def test_rows_of_the_same_number_in_other_uploads_have_other_lives(
+    survey: Survey, most_uploads: int, most_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "_MOST_UPLOADS", most_uploads)
+    monkeypatch.setattr(quarantine, "_MOST_ROWS", most_rows)
+    for upload in "abcd":
+        survey.invalid(upload, {"problems": [NO_EMAIL]}, {"problems": [NO_DATE]})
+    survey.returned("fix", "b", 1)
+    survey.invalid("fix", {"upload": "fix", "corrects": "b", "corrects_row": 2, "problems": [NO_ROW]})
+    waiver = Waiver("a", 1, ("1",), "first", "Ana", RECEIVED, "left the school")
+    survey.quarantine(
+        set_aside("a", 2, waivers=(waiver,)),
+        set_aside("b", 2, returns=(Return("fix", "", ""),), mended=("1",)),
+        set_aside("c", 2, closing="withdrawn", received_at=LATER),
+        set_aside("d", 2),
+    )
+    columns = "upload, source_row, status, reason_codes, received_at"
+    assert survey.rows(f"SELECT {columns} FROM quarantine ORDER BY ALL") == [
+        ("a", 1, "waived", "email:not_an_email", RECEIVED),
+        ("a", 2, "open", "submission_date:not_a_date", RECEIVED),
+        ("b", 1, "resolved", "email:not_an_email", RECEIVED),
+        ("b", 2, "open", "wrong_field_count", RECEIVED),
+        ("c", 1, "withdrawn", "email:not_an_email", LATER),
+        ("c", 2, "withdrawn", "submission_date:not_a_date", LATER),
+        ("d", 1, "open", "email:not_an_email", RECEIVED),
+        ("d", 2, "open", "submission_date:not_a_date", RECEIVED),
+    ]
+
+
 def test_of_a_correction_only_rows_that_name_no_row_are_its_own(survey: Survey) -> None:
     named = {"corrects": "a", "corrects_row": 3, "problems": [NO_DATE]}
     survey.invalid("fix", named, {**named, "corrects_row": None})
@@ -107,8 +139,14 @@ def test_of_a_correction_only_rows_that_name_no_row_are_its_own(survey: Survey) 
 
 def test_invalid_rows_of_another_upload_are_refused(survey: Survey) -> None:
     survey.invalid("a", {"problems": [NO_ROW], "upload": "b"})
-    with pytest.raises(UnexpectedRowsError):
+    with pytest.raises(UnexpectedRowsError, match="1 rows of upload a were set aside, and 0 of them are stored"):
         survey.quarantine(set_aside("a", 1))
+
+
+def test_invalid_rows_that_are_not_all_there_are_refused(survey: Survey) -> None:
+    survey.invalid("a", {"problems": [NO_ROW]})
+    with pytest.raises(UnexpectedRowsError, match="2 rows of upload a were set aside, and 1 of them are stored"):
+        survey.quarantine(set_aside("a", 2))
 
 
 def upload_rows(*rows: dict[str, Any]) -> pa.Table:
