@@ -39,6 +39,7 @@ from alumni_assets.stages import approval
 from alumni_assets.survey_rules import SurveyRules
 
 _LOSSES_SECONDS = 300
+_MOST_APPROVED = 2_000  # by a run, which makes and publishes all tables at its end, whatever their size
 _RESTS = (
     "A run failed to take in uploads within the last minute, for a reason that is none of theirs; its log says which. "
     "They are tried again in a minute."
@@ -230,7 +231,7 @@ def auto_approval_sensor(interval: int, rules: SurveyRules) -> list[SensorDefini
         if not uploads:
             return SkipReason("Nothing waits that may approve itself.")
         limit = f"invalid share at most {rules.approval.max_invalid_share:.1%}"
-        taken = uploads[: pending_work.MOST_UPLOADS]
+        taken = uploads[:_MOST_APPROVED]
         config = jobs.approve_config(taken, approval.AUTO_APPROVER, limit)
         key = _hourly_key(f"{upload}:{facts.ingested[upload].content}" for upload in taken)
         return RunRequest(key, run_config=config, tags=jobs.approve_tags(taken))
