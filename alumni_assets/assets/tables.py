@@ -34,7 +34,7 @@ from alumni_assets.resources.survey import SurveyResource
 from alumni_assets.resources.warehouse import WarehouseError, WarehouseResource, WarehouseUnreadableError
 from alumni_assets.stages.engine import Counting, Engine, EngineError
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
-from alumni_assets.survey.standing import Facts, Transformed, standings
+from alumni_assets.survey.standing import Facts, standings
 from alumni_assets.warehouse.answers import refresh_answer, refresh_verdicts
 from alumni_assets.warehouse.derivation import RowsOf
 from alumni_assets.warehouse.merging import (
@@ -98,6 +98,7 @@ def deduplicated_survey(
     counting = {upload: facts.transformed[upload] for upload, standing in standings(facts).items() if standing.counts}
     corrections = [some for ordered in corrections_by_upload(facts).values() for some in ordered if some in counting]
     versions = {upload: transformed.content for upload, transformed in counting.items()}
+    rows = {upload: transformed.rows for upload, transformed in counting.items()}
     started = time.monotonic()
     with engine.opened(context, lake, survey, Component.WAREHOUSE) as opened:
         derivation = opened.derive(lambda: Counting(versions, corrections))
@@ -107,7 +108,7 @@ def deduplicated_survey(
             merged = merge_uploads(
                 connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections, rows_of
             )
-            return merged, _alumni_outcomes(connection, counting)
+            return merged, checks.of_alumni(connection, rows)
 
     try:
         report, outcomes = merge()
@@ -121,17 +122,6 @@ def deduplicated_survey(
         | {"uploads_that_count": len(counting), "path": MetadataValue.path(str(warehouse.path))},
         check_results=[_check_result(name, outcome) for name, outcome in outcomes.items()],
     )
-
-
-def _alumni_outcomes(
-    connection: "DuckDBPyConnection", counting: Mapping[str, Transformed]
-) -> dict[str, checks.Outcome]:
-    rows = {upload: transformed.rows for upload, transformed in counting.items()}
-    return {
-        checks.IDS_UNIQUE: checks.ids_unique(connection),
-        checks.EVERY_ALUMNUS_PRESENT: checks.every_alumnus_present(connection, rows),
-        checks.NEWEST_WINS: checks.newest_wins(connection),
-    }
 
 
 def _merge_metadata(report: MergeReport) -> dict[str, Any]:
@@ -181,6 +171,7 @@ def alumni_history(
         _merged(opened, lake, survey, warehouse) as (connection, rows_of),
     ):
         report = refresh_history(connection, survey.contract().rules.time_zone, rows_of)
+    with warehouse.writing() as connection:  # what is not committed yet takes up memory that the check needs
         outcome = checks.last_is_current(connection)
     return MaterializeResult(
         metadata=presentation.speed(report.periods, time.monotonic() - started)

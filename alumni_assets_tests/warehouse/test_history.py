@@ -28,6 +28,36 @@ def periods(survey: Survey, columns: str = "job_role, valid_from, valid_to, is_c
     return survey.rows(f"SELECT {columns} FROM alumni_history ORDER BY employee_id, period")
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE alumni SET source_row = 2",
+        "DELETE FROM alumni",
+        "DELETE FROM alumni_history WHERE is_current",
+        "UPDATE alumni_history SET valid_to = valid_to + INTERVAL 1 DAY WHERE NOT is_current",
+    ],
+)
+def test_a_history_that_does_not_end_with_the_row_in_alumni_or_has_gaps_is_noticed(survey: Survey, harm: str) -> None:
+    survey.transformed("a", *[response(1, job_role=role) for role in ("Teacher", "Baker", "Nurse")])
+    survey.merge("a")
+    refreshed(survey)
+    with survey.warehouse.writing() as connection:
+        connection.execute(harm)
+        assert not checks.last_is_current(connection).passed
+
+
+def test_alumni_who_were_merged_after_the_history_was_made_are_not_held_against_it(survey: Survey) -> None:
+    survey.transformed("a", response(1), response(2))
+    survey.transformed("b", response(1, job_role="Baker"), response(3), received_at=datetime(2026, 11, 2))
+    survey.merge("a")
+    refreshed(survey)
+    survey.merge("a", "b")
+    with survey.warehouse.writing() as connection:
+        assert (
+            checks.last_is_current(connection).description == "The last periods of 1 alumni are their rows in alumni."
+        )
+
+
 def test_each_submission_that_differs_begins_a_period_and_ends_the_one_before(survey: Survey) -> None:
     march, may = datetime(2026, 3, 1), datetime(2026, 5, 1, 12)
     survey.transformed(

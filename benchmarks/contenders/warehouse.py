@@ -1,4 +1,4 @@
-"""The tables below the uploads: merged, answered, published and shown on a page, each step timed.
+"""The tables below the uploads: merged, answered, published and shown on a page, each step timed, with its checks.
 
 The transformed uploads are in a lake of their own, which is only read; the warehouse (`home/`) and the lake that
 is published to (`lake/`) are in the folder of the run. What the warehouse has already is not merged again, so the
@@ -8,11 +8,14 @@ same program merges one upload or rebuilds everything.
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from alumni_assets import checks
 from alumni_assets.contract import default_contract
 from alumni_assets.dashboard.keeping import keep_page
 from alumni_assets.layout import transformed_key
@@ -37,6 +40,7 @@ class Tables:
         self._lake = FolderLake(folder / "lake")
         self._warehouse = WarehouseResource(home=str(folder / "home"), memory_limit=_MEMORY_LIMIT)
         self._rules = default_contract().rules
+        self._rows = dict(self._transformed_rows())
         self.steps: dict[str, Callable[[], object]] = {
             "merge": self._merge,
             "history": self._refresh_history,
@@ -51,10 +55,16 @@ class Tables:
             return count_rows(connection, "alumni")
 
     def _merge(self) -> None:
-        stems = [Path(entry.key).stem for entry in self._uploads.list("transformed/")]
-        versions = {"@".join(stem.rsplit("-", 1)): "as generated" for stem in stems}
+        versions = dict.fromkeys(self._rows, "as generated")
         with self._warehouse.writing() as connection:
             merge_uploads(connection, versions, self._transformed)
+            _require(*checks.of_alumni(connection, self._rows).values())
+
+    def _transformed_rows(self) -> Iterator[tuple[str, int]]:
+        for entry in self._uploads.list("transformed/"):
+            upload = "@".join(Path(entry.key).stem.rsplit("-", 1))
+            with self._transformed(upload) as path:
+                yield upload, pq.read_metadata(path).num_rows
 
     def _transformed(self, upload: str) -> AbstractContextManager[Path]:
         return self._uploads.local_copy(transformed_key(upload))
@@ -62,6 +72,8 @@ class Tables:
     def _refresh_history(self) -> None:
         with self._warehouse.writing() as connection:
             refresh_history(connection, self._rules.time_zone)
+        with self._warehouse.writing() as connection:
+            _require(checks.last_is_current(connection))
 
     def _answer(self) -> None:
         """Each in a transaction of its own, as their assets do it."""
@@ -71,6 +83,13 @@ class Tables:
                     refresh_verdicts(connection, self._rules.answers.compare_from)
                 else:
                     refresh_answer(connection, name)
+                if name in ANSWERS:
+                    _require(checks.reconciles(connection, name))
+
+
+def _require(*outcomes: checks.Outcome) -> None:
+    if failed := [outcome.description for outcome in outcomes if not outcome.passed]:
+        raise AssertionError(" ".join(failed))
 
 
 def main(uploads: str, steps: str, folder: str) -> None:
