@@ -1,4 +1,4 @@
-"""The tables below the uploads: merged, answered, published and shown on a page, each step timed, with its checks.
+"""The tables below the uploads: merged, checked, answered, published and shown on a page, each step timed.
 
 The transformed uploads are in a lake of their own, which is only read; the warehouse (`home/`) and the lake that
 is published to (`lake/`) are in the folder of the run. What the warehouse has already is not merged again, so the
@@ -43,7 +43,9 @@ class Tables:
         self._rows = dict(self._transformed_rows())
         self.steps: dict[str, Callable[[], object]] = {
             "merge": self._merge,
+            "its checks": self._check_alumni,
             "history": self._refresh_history,
+            "its check": self._check_history,
             "answers": self._answer,
             "publish": lambda: publish(self._warehouse, self._lake, datetime.now(UTC)),
             "page": lambda: keep_page(self._lake, self._rules),
@@ -58,6 +60,9 @@ class Tables:
         versions = dict.fromkeys(self._rows, "as generated")
         with self._warehouse.writing() as connection:
             merge_uploads(connection, versions, self._transformed)
+
+    def _check_alumni(self) -> None:
+        with self._warehouse.writing() as connection:
             _require(*checks.of_alumni(connection, self._rows).values())
 
     def _transformed_rows(self) -> Iterator[tuple[str, int]]:
@@ -72,6 +77,8 @@ class Tables:
     def _refresh_history(self) -> None:
         with self._warehouse.writing() as connection:
             refresh_history(connection, self._rules.time_zone)
+
+    def _check_history(self) -> None:
         with self._warehouse.writing() as connection:
             _require(checks.last_is_current(connection))
 

@@ -12,7 +12,7 @@ from benchmarks import inputs, machine, roster, table
 from benchmarks.bench import Bench
 from benchmarks.rounds import Contender
 
-_MERGED = "merge,history,publish"
+_MERGED = "merge,its checks,history,its check,publish"
 _PROGRAM = roster.HERE / "contenders" / "warehouse.py"
 
 
