@@ -141,6 +141,12 @@ class WarehouseWriter:
             yield
         except TableLayoutError as error:
             raise self._discarded(error) from error
+        except duckdb.OutOfMemoryException as error:
+            raise WarehouseError(
+                f"DuckDB needs more memory than it may take, {self.memory_limit}. Set ALUMNI_WAREHOUSE_MEMORY to more, "
+                "such as twice as much; nothing is lost, and the same is done by the next `alumni run`, or by "
+                "materializing it again."
+            ) from error
         except duckdb.Error as error:
             if _tells_of_damage(error):
                 raise self._discarded(error) from error

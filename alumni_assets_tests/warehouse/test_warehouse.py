@@ -14,6 +14,7 @@ import pytest
 
 from alumni_assets.resources.warehouse import (
     WarehouseBusyError,
+    WarehouseError,
     WarehouseResource,
     WarehouseUnreadableError,
 )
@@ -216,6 +217,15 @@ def test_transactions_that_spill_can_follow_each_other(tmp_path: Path) -> None:
             spilled = list(Path(tmp_path, "warehouse.tmp").iterdir())
         assert spilled
         assert not Path(tmp_path, "warehouse.tmp").exists()
+
+
+def test_who_may_take_too_little_memory_is_told_which_setting_gives_more(tmp_path: Path) -> None:
+    little = WarehouseResource(home=str(tmp_path), memory_limit="20MB")
+    said = r"more memory than it may take, 20MB\. Set ALUMNI_WAREHOUSE_MEMORY"
+    with pytest.raises(WarehouseError, match=said), little.writing() as connection:
+        connection.execute("CREATE TABLE lists AS SELECT list(range) FROM range(10_000_000)")
+    with little.writing() as connection:
+        assert connection.execute("SELECT count(*) FROM alumni").fetchall() == [(0,)]
 
 
 def test_after_an_error_the_file_is_closed_and_the_next_transaction_goes_on(warehouse: WarehouseResource) -> None:
