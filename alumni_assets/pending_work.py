@@ -17,7 +17,7 @@ from alumni_assets.contract import Contract
 from alumni_assets.orphaned_runs import UNFINISHED
 from alumni_assets.register import Register
 from alumni_assets.reporting import UPLOADS
-from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError
+from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError, check_key
 from alumni_assets.resources.queue import Message, UploadQueueResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.stages.archive import unarchived
@@ -68,9 +68,14 @@ def _heard(messages: Sequence[Message], lake: Lake) -> tuple[dict[Message, list[
     keys, poison = {}, Counter[str]()
     for message in messages:
         try:
-            keys[message] = created_keys(message.body, lake.url(layout.RAW))
+            found = created_keys(message.body, lake.url(layout.RAW))
+            for key in found:
+                check_key(layout.RAW + key, empty_segments=True)
+            keys[message] = found
         except NoUploadEventError as error:
             poison[str(error)] += 1
+        except LakeError:
+            poison["A message in the queue names an object that no lake may have."] += 1
     return keys, poison
 
 

@@ -210,6 +210,19 @@ def test_what_is_no_event_holds_nothing_up_and_ends_among_the_dead_letters(
     assert (told.waiting(), told.waiting(told.dead_letters)) == (0, 1)
 
 
+@pytest.mark.parametrize("name", ["./a.csv", "a\\..\\b.csv", "../a.csv"])
+def test_an_object_whose_name_leads_elsewhere_holds_up_no_other(told: Told, name: str) -> None:
+    told.put("a.csv", csv_bytes(answers(1)))
+    told.say(event(f"{told.place.prefix}raw/{name}", bucket=told.place.bucket))
+    told.say(event(f"{told.place.prefix}raw/a.csv", bucket=told.place.bucket))
+    found = told.tick()
+    assert keys_of(found) == [["a.csv"]]
+    assert told.take_in(found) == [True]
+    reappear()
+    told.tick()
+    assert told.waiting() == 1
+
+
 def test_a_queue_that_is_gone_fails_the_tick_with_a_sentence(told: Told) -> None:
     told.sqs.delete_queue(QueueUrl=told.url)
     with pytest.raises(QueueError, match=r"SQS answered .*NonExistentQueue to ReceiveMessage. Check ALUMNI_QUEUE"):
