@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from alumni_assets import contract
+from alumni_assets import contract, layout
 from alumni_assets.queries import QUARANTINE, query
 from alumni_assets.survey import row_ranges
 from alumni_assets.survey.quarantine import SetAside
@@ -211,7 +211,8 @@ def _require_all_rows(connection: "DuckDBPyConnection", uploads: Sequence[SetAsi
     for found in uploads:
         if (rows := counted.get(found.upload, 0)) != found.rows:
             raise UnexpectedRowsError(
-                f"{found.rows:,} rows of upload {found.upload} were set aside, and {rows:,} of them are stored"
+                f"{found.rows:,} rows of upload {found.upload} were set aside, and {rows:,} of them are stored. Delete "
+                f"{layout.invalid_key(found.upload)} in the lake: `alumni run` makes it again"
             )
 
 
