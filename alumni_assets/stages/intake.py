@@ -115,23 +115,25 @@ def inspect(lake: Lake, seen: Seen, limits: LimitRules) -> FileFormat | Unreadab
 def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | None:
     """Whether an upload only repeats another; returns what to enter then.
 
-    Content equal to an upload that counts or waits, under another name, is a duplicate. Content equal
-    to one that was superseded revives that one. Content equal to a rejected or withdrawn one, or to a
-    correction that fell, is judged on its own: it may be acceptable now, and a person decides about it
-    anyway.
+    Content equal to an upload that counts or waits, under another name, is a duplicate, also where this one was seen
+    before it and its intake broke off. Content equal to one that was only superseded revives that one. Content equal
+    to a rejected or withdrawn one, or to a correction that fell, is judged on its own: it may be acceptable now, and
+    a person decides about it anyway.
     """
     facts = register.facts(RECENT_SECONDS)
     others = same_content(facts, seen.upload)
     stands = standings_of(facts, others)
     for other in others:
+        if stands[other].counts or stands[other].waits or stands[other].status is Status.APPROVED:
+            return _duplicate(seen, other, now, f"The same content as {other}; it changes nothing.")
+    for other in others:
         if seen.upload not in facts.ingested and not _is_before(facts.seen[other], seen):
             continue
-        if stands[other].status is Status.SUPERSEDED and not facts.corrects(other):
+        may_return = not facts.corrects(other) and not facts.is_withdrawn(other)
+        if stands[other].status is Status.SUPERSEDED and may_return:
             original = facts.seen[other]
             register.append_arrival(Arrival(original.key, 0, other, None, original.size, now))
             return _duplicate(seen, other, now, f"The same content as {other}, which waits for approval again.")
-        if stands[other].counts or stands[other].waits or stands[other].status is Status.APPROVED:
-            return _duplicate(seen, other, now, f"The same content as {other}; it changes nothing.")
     return None
 
 

@@ -198,6 +198,11 @@ class Facts:
     erasures: Sequence[Erasure] = ()
     rewritten: Mapping[str, Rewritten] = field(default_factory=dict)
 
+    def is_withdrawn(self, upload: str) -> bool:
+        """Whether the last decision about an upload was to take it out, whatever came under its name since."""
+        decisions = self.decisions.get(upload, ())
+        return bool(decisions) and decisions[-1].kind == "withdrawn"
+
     def corrects(self, upload: str) -> str:
         """The upload whose rows an upload corrects; empty for one that is no correction."""
         ingested = self.ingested.get(upload)
@@ -287,9 +292,8 @@ def _fallen(facts: Facts, original: Standing) -> Status | None:
     """Whether an upload's rows count no longer: superseded or withdrawn, also where it would be rejected now."""
     if original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
         return original.status
-    decisions = facts.decisions.get(original.upload, ())
-    is_withdrawn = bool(decisions) and decisions[-1].kind == "withdrawn"
-    return Status.WITHDRAWN if original.status is Status.REJECTED and is_withdrawn else None
+    is_rejected = original.status is Status.REJECTED
+    return Status.WITHDRAWN if is_rejected and facts.is_withdrawn(original.upload) else None
 
 
 def _standings_at_key(facts: Facts, key: str, uploads: Sequence[str]) -> Iterable[Standing]:

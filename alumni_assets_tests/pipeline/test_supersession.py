@@ -1,10 +1,12 @@
 """New content under an old name, equal content, going back, withdrawing: which rows count after each of them."""
 
 import os
+from unittest.mock import Mock
 
 import pytest
 
 from alumni_assets import layout
+from alumni_assets.stages import intake
 
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline
@@ -117,6 +119,44 @@ def test_superseded_content_under_another_name_revives_the_superseded_upload(pip
     assert first in pipeline.ingested(copy).reason
     pipeline.approve_only(first)
     assert pipeline.statuses() == {first: "transformed", second: "superseded", copy: "duplicate"}
+
+
+def test_superseded_content_is_not_revived_while_other_content_equal_to_it_counts(pipeline: Pipeline) -> None:
+    first = put_and_approve(pipeline, "term.csv", A)
+    pipeline.withdraw(first)
+    renamed = put_and_approve(pipeline, "renamed.csv", A)
+    newer = put_and_approve(pipeline, "term.csv", C)
+    assert pipeline.statuses()[first] == "superseded"
+    again = pipeline.put_and_take_in("copy.csv", A)
+    assert renamed in pipeline.ingested(again).reason
+    assert pipeline.statuses() == {
+        first: "superseded",
+        renamed: "transformed",
+        newer: "transformed",
+        again: "duplicate",
+    }
+
+
+def test_what_was_withdrawn_and_then_superseded_is_not_revived(pipeline: Pipeline) -> None:
+    first = put_and_approve(pipeline, "term.csv", A)
+    pipeline.withdraw(first)
+    newer = put_and_approve(pipeline, "term.csv", C)
+    again = pipeline.put_and_take_in("copy.csv", A)
+    assert pipeline.statuses() == {first: "superseded", newer: "transformed", again: "validated"}
+
+
+def test_an_upload_whose_intake_broke_off_is_a_duplicate_of_its_copy_that_counts_by_now(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.put("term.csv", A)
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "inspect", Mock(side_effect=OSError("broken")))
+        assert not pipeline.take_in("term.csv").success
+    first = pipeline.upload_of("term.csv")
+    copy = put_and_approve(pipeline, "copy of term.csv", A)
+    assert pipeline.statuses() == {first: "seen", copy: "transformed"}
+    assert pipeline.take_in("term.csv").success
+    assert pipeline.statuses() == {first: "duplicate", copy: "transformed"}
 
 
 def test_rejected_content_is_judged_on_its_own_under_a_name_that_fits(pipeline: Pipeline) -> None:
