@@ -15,7 +15,7 @@ from alumni_assets import layout, presentation
 from alumni_assets.contract import Contract
 from alumni_assets.queries import DEDUPLICATION, query
 from alumni_assets.resources.lake_interface import Lake
-from alumni_assets.stages.archive import UNVERIFIABLE, ArchivedFile, damaged_copies
+from alumni_assets.stages.archive import UNVERIFIABLE
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.drift import Comparison
 from alumni_assets.survey.errors import UnreadableUploadError
@@ -260,11 +260,10 @@ def transformed_rows_accounted_for(lake: Lake, upload: str, result: "Transformed
     return Outcome(False, f"{sentence} does not add up. Materialize transformed_survey again.", numbers)
 
 
-def copies_verified(lake: Lake, copies: list[ArchivedFile]) -> Outcome:
-    """Whether the archived copies have the sizes and checksums of their sources."""
-    damaged = damaged_copies(lake, copies)
+def copies_verified(copies: int, damaged: Mapping[str, str]) -> Outcome:
+    """Whether so many archived copies have the sizes and checksums of their sources; `damaged` by `damaged_copies`."""
     if not damaged:
-        return Outcome(True, f"{len(copies)} archived copies have the checksums of their sources.")
+        return Outcome(True, f"{copies} archived copies have the checksums of their sources.")
     if set(damaged.values()) == {UNVERIFIABLE}:
         return Outcome(
             False,

@@ -11,7 +11,7 @@ from alumni_assets.assets import common
 from alumni_assets.resources.lake import LakeResource
 from alumni_assets.resources.roles import Component
 from alumni_assets.resources.survey import SurveyResource
-from alumni_assets.stages.archive import archive_upload, seal_archive
+from alumni_assets.stages.archive import UNVERIFIABLE, archive_upload, damaged_copies, seal_archive
 
 ARCHIVED = AssetKey("archived_survey")
 _VERIFIED = AssetCheckKey(ARCHIVED, checks.COPIES_VERIFIED)
@@ -55,7 +55,8 @@ def archive(
             context.log.warning(f"Skipped: {upload} is not transformed, so there is nothing to archive.")
             return
         folder, copies = archive_upload(lake.lake(Component.ARCHIVE), seen, transformed, lake.archive_class)
-        outcome = checks.copies_verified(lake.lake(Component.ARCHIVE), copies)
+        damaged = damaged_copies(lake.lake(Component.ARCHIVE), copies)
+        outcome = checks.copies_verified(len(copies), damaged)
         yield reporting.report_materialization(
             ARCHIVED,
             upload,
@@ -67,6 +68,7 @@ def archive(
             data_version=transformed.content,
         )
         yield from reporting.report_checks(context, upload, {_VERIFIED: outcome})
-        seal_archive(lake.lake(Component.ARCHIVE), seen, folder, copies)
+        if set(damaged.values()) <= {UNVERIFIABLE}:  # what is damaged counts as not archived, and is archived again
+            seal_archive(lake.lake(Component.ARCHIVE), seen, folder, copies)
 
     yield from common.one_by_one(context, common.uploads_of_run(context, config.uploads), archived, "archived")

@@ -141,19 +141,13 @@ def _has_checksum(lake: Lake, copy: ArchivedFile) -> bool:
 
 
 def _copied(lake: Lake, source: str, key: str, sha256: str, storage_class: str | None) -> ArchivedFile:
+    """The copy that is there, undamaged, whatever became of its source since; else a new one."""
+    archived = lake.stat(key)
+    before = ArchivedFile(key, archived.size, sha256, source) if archived else None
+    if before and not damage(lake, before):
+        return before
     entry = lake.stat(source)
     if entry is None:
-        return _archived_before(lake, source, key, sha256)
-    copy = ArchivedFile(key, entry.size, sha256, source)
-    if damage(lake, copy):
-        lake.copy(source, key, storage_class)
-    return copy
-
-
-def _archived_before(lake: Lake, source: str, key: str, sha256: str) -> ArchivedFile:
-    """The copy of an original that was let go of because it was archived. Raises LakeKeyError where there is none."""
-    archived = lake.stat(key)
-    copy = ArchivedFile(key, archived.size, sha256, source) if archived else None
-    if copy is None or damage(lake, copy):
         raise LakeKeyError(f"{lake.url(source)} is gone, so it cannot be archived. Restore it from a backup.")
-    return copy
+    lake.copy(source, key, storage_class)
+    return ArchivedFile(key, entry.size, sha256, source)

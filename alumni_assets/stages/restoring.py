@@ -7,11 +7,13 @@ come into the archive is in `archive.py`.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, Readiness
 from alumni_assets.stages.archive import ArchivedFile, archive_folder, archived_files, damage
 from alumni_assets.survey.standing import Transformed
 
 IN_PLACE, RESTORED = "in place", "restored"
+NOT_ARCHIVED = "not archived since they were made anew"
 
 
 class RestoreError(Exception):
@@ -30,12 +32,14 @@ def restore_upload(lake: Lake, transformed: Transformed, days: int, tier: str) -
     """Bring back the original and the transformed rows of an upload where they are missing or damaged.
 
     Copies in cold storage are asked for, to be readable for so many `days`; nothing is brought back before all are
-    readable, so call it again until no file waits. Raises `RestoreError`, and LakeKeyError where the upload has no
+    readable, so call it again until no file waits. Rows that were archived before others were made of the upload are
+    `NOT_ARCHIVED`: they stay where they are. Raises `RestoreError`, and LakeKeyError where the upload has no
     archive.
     """
-    copies = archived_files(lake, archive_folder(transformed))
+    archived = archived_files(lake, archive_folder(transformed))
+    copies = [copy for copy in archived if not _is_of_other_rows(copy, transformed)]
     lost = [copy for copy in copies if damage(lake, _at_its_source(copy))]
-    states = {copy.source: IN_PLACE for copy in copies}
+    states = {copy.source: IN_PLACE if copy in copies else NOT_ARCHIVED for copy in archived}
     states |= {copy.source: str(lake.thaw(copy.key, days, tier)) for copy in lost}
     if all(states[copy.source] == Readiness.READABLE for copy in lost):
         for copy in lost:
@@ -46,7 +50,11 @@ def restore_upload(lake: Lake, transformed: Transformed, days: int, tier: str) -
 
 def waits(files: Sequence[RestoredFile]) -> bool:
     """Whether cold storage has still to hand something out."""
-    return any(file.state not in (IN_PLACE, RESTORED) for file in files)
+    return any(file.state not in (IN_PLACE, RESTORED, NOT_ARCHIVED) for file in files)
+
+
+def _is_of_other_rows(copy: ArchivedFile, transformed: Transformed) -> bool:
+    return copy.source == layout.transformed_key(transformed.upload) and copy.sha256 != transformed.content
 
 
 def _bring_back(lake: Lake, copy: ArchivedFile) -> None:

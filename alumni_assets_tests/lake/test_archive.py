@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -121,6 +122,26 @@ def test_a_copy_that_is_not_what_was_archived_is_no_restoration(place: Place, ar
         restored(place)
 
 
+def test_rows_that_were_archived_before_others_were_made_do_not_take_their_place(place: Place, archived: Any) -> None:
+    rows = b"PAR1 as approved again"
+    newer = replace(DONE, content=sha256(rows))
+    place.plant(TRANSFORMED, rows)
+    place.lake.delete(PINNED)
+    for state in ["asked for", "restored"] if place.has_cold_storage else ["restored"]:
+        original, made = restore_upload(place.lake, newer, 7, "Bulk")
+        assert (made.key, made.state) == (TRANSFORMED, "not archived since they were made anew")
+        assert state == "asked for" or original == RestoredFile(PINNED, "restored")
+    assert (place.lake.read_bytes(PINNED), place.lake.read_bytes(TRANSFORMED)) == (ORIGINAL, rows)
+
+
+def test_an_undamaged_copy_is_not_replaced_by_a_source_that_was_damaged_since(place: Place, archived: Any) -> None:
+    folder, copies = archived
+    place.plant(TRANSFORMED, ROWS[:-1])
+    place.plant(PINNED, ORIGINAL.replace(b"Ana", b"Eva"))
+    assert archive_upload(place.lake, SEEN, DONE, "DEEP_ARCHIVE") == (folder, copies)
+    assert damaged_copies(place.lake, copies) == {}
+
+
 def test_without_an_archive_there_is_nothing_to_restore(lake: Lake) -> None:
     with pytest.raises(LakeKeyError, match=r"manifest\.json"):
         restore_upload(lake, DONE, 7, "Bulk")
@@ -170,14 +191,14 @@ def test_a_cold_copy_without_a_checksum_is_said_to_be_unverified(
     _, copies = archive_upload(bucket_place.lake, SEEN, DONE, "DEEP_ARCHIVE")
     assert bucket_place.lake.checksum(copies[0].key) is None
     assert damaged_copies(bucket_place.lake, copies) == {copy.key: UNVERIFIABLE for copy in copies}
-    outcome = checks.copies_verified(bucket_place.lake, copies)
+    outcome = checks.copies_verified(len(copies), damaged_copies(bucket_place.lake, copies))
     assert not outcome.passed
     assert outcome.description.startswith(f"2 archived copies cannot be verified, such as {copies[0].key}: the storage")
     assert (
         "Set ALUMNI_ARCHIVE_CLASS to a class that can be read, such as STANDARD_IA or GLACIER_IR" in outcome.description
     )
     assert archive_upload(bucket_place.lake, SEEN, DONE, "STANDARD_IA")[1] == copies
-    assert checks.copies_verified(bucket_place.lake, copies).passed
+    assert checks.copies_verified(len(copies), damaged_copies(bucket_place.lake, copies)).passed
 
 
 @given(content=st.binary(max_size=50), part_size=st.integers(1, 20))

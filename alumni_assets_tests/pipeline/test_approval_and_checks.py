@@ -11,7 +11,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from alumni_assets import checks, layout
 from alumni_assets.contract import Contract
-from alumni_assets.stages.archive import archive_folder, archived_files
+from alumni_assets.stages.archive import archive_folder, archived_files, damaged_copies
 from alumni_assets.stages.transformation import TransformedUpload
 from alumni_assets.stages.validation import Validated
 from alumni_assets.survey_rules import load_rules
@@ -396,14 +396,14 @@ def test_archived_copies_that_are_not_what_was_archived_are_noticed(
     pipeline, uploads = observed
     folder = archive_folder(pipeline.facts.transformed[uploads["good"]])
     copies = archived_files(pipeline.lake, folder)
-    assert checks.copies_verified(pipeline.lake, copies).passed
+    assert checks.copies_verified(len(copies), damaged_copies(pipeline.lake, copies)).passed
     assert {copy.sha256 for copy in copies} == {
         pipeline.facts.seen[uploads["good"]].sha256,
         pipeline.facts.transformed[uploads["good"]].content,
     }
     assert pipeline.lake.read_bytes(copies[0].key) == GOOD
     wrong = [replace(copies[0], sha256="0" * 64), replace(copies[1], key="archive/none.parquet")]
-    outcome = checks.copies_verified(pipeline.lake, wrong)
+    outcome = checks.copies_verified(len(wrong), damaged_copies(pipeline.lake, wrong))
     assert not outcome.passed
     assert "the checksum differs" in outcome.description
     assert "missing" in outcome.description

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from alumni_assets import jobs, pending_work, reporting, sensors
+from alumni_assets import jobs, layout, pending_work, reporting, sensors
 from alumni_assets.assets import archive as archive_assets
 from alumni_assets.instance import open_instance
 from alumni_assets.one_pass import OnePass
@@ -101,6 +101,22 @@ def test_a_sensor_has_archived_what_nothing_else_will(pipeline: Pipeline) -> Non
     assert is_archived(pipeline, upload)
     assert pipeline.checked("archived_survey", "copies_verified")[upload].passed
     assert not tick(pipeline, "unarchived_uploads").run_requests
+
+
+def test_copies_that_are_damaged_are_no_archive_and_are_made_again_of_what_is_whole(pipeline: Pipeline) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes(answers(1)))
+    pipeline.approve_only(upload)
+    rows = pipeline.lake.read_bytes(layout.transformed_key(upload))
+    pipeline.lake.put_bytes(layout.transformed_key(upload), rows[:-1])
+    assert pipeline.materialize("archived_survey", upload).success
+    assert not pipeline.checked("archived_survey", "copies_verified")[upload].passed
+    assert not is_archived(pipeline, upload)
+    pipeline.lake.put_bytes(layout.transformed_key(upload), rows)
+    (request,) = tick(pipeline, "unarchived_uploads").run_requests
+    job = pipeline.defs.resolve_job_def(jobs.ARCHIVE.name)
+    assert job.execute_in_process(run_config=request.run_config, tags=request.tags, instance=pipeline.instance).success
+    assert is_archived(pipeline, upload)
+    assert pipeline.checked("archived_survey", "copies_verified")[upload].passed
 
 
 def test_what_is_approved_is_archived_in_one_run_once_no_more_is_being_approved(pipeline: Pipeline) -> None:

@@ -19,7 +19,7 @@ from alumni_assets.contract import Contract, default_contract
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_folder import FolderLake
 from alumni_assets.stages import approval, intake
-from alumni_assets.stages.archive import ArchivedFile, archive_upload, seal_archive
+from alumni_assets.stages.archive import ArchivedFile, archive_upload, damaged_copies, seal_archive
 from alumni_assets.stages.transformation import TransformedUpload, transform_upload
 from alumni_assets.stages.validation import Validated, validate_upload
 from alumni_assets.survey.detection import FileFormat
@@ -128,7 +128,7 @@ def _check(
         _stored(upload, seen, judged),
         checks.transformed_rows_accounted_for(upload.lake, seen.upload, result),
         checks.transformed_schema_holds(upload.lake, seen.upload, upload.contract),
-        checks.copies_verified(upload.lake, copies),
+        checks.copies_verified(len(copies), damaged_copies(upload.lake, copies)),
     )
     assert all(outcome.passed for outcome in outcomes)
 
