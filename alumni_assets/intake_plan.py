@@ -11,7 +11,7 @@ from datetime import datetime
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import LakeEntry
 from alumni_assets.survey.quarantine import Quarantine
-from alumni_assets.survey.standing import Facts, Ingested, Status, last_arrivals, standings
+from alumni_assets.survey.standing import Arrival, Facts, Ingested, Status, last_arrivals, standings
 
 Known = Mapping[str, tuple[str, int]]
 _CLOCKS_DIFFER_SECONDS = 60
@@ -48,8 +48,13 @@ def known_objects(facts: Facts) -> dict[str, tuple[str, int]]:
     return {
         key: (arrival.etag or "", arrival.size)
         for key, arrival in last_arrivals(facts).items()
-        if arrival.upload in facts.ingested
+        if arrival.upload in facts.seen and arrival.upload in facts.ingested
     }
+
+
+def listed_objects(listing: Iterable[LakeEntry]) -> dict[str, tuple[str, int]]:
+    """For each key under raw/ the (etag, size) that a listing of raw/ shows."""
+    return {_raw_key(entry): (entry.etag, entry.size) for entry in listing}
 
 
 def unknown_objects(listing: Iterable[LakeEntry], known: Known) -> list[LakeEntry]:
@@ -121,13 +126,40 @@ def lost_uploads(facts: Facts, partitions: Collection[str], stored_invalid: Coll
 def unreported_uploads(facts: Facts, attempts: Collection[str]) -> list[str]:
     """Ingested uploads whose intake was begun and never ended: it was killed before Dagster was told of all of it."""
     begun = {
-        arrival.upload
-        for arrivals in facts.arrivals.values()
-        for arrival in arrivals
-        if layout.listing_identity(arrival.key, arrival.etag or "", arrival.size) in attempts
+        arrival.upload for arrivals in facts.arrivals.values() for arrival in arrivals if _identity(arrival) in attempts
     }
     begun |= {upload for upload in facts.ingested if layout.upload_identity(upload) in attempts}
     return sorted(upload for upload in begun if upload in facts.ingested)
+
+
+def unjudged_uploads(facts: Facts, raw: Known) -> list[str]:
+    """Uploads that were pinned and not judged, and whose file is not under raw/ any more, or is another by now.
+
+    `raw` is by `listed_objects`. What is there still is found as a new object.
+    """
+    last = last_arrivals(facts)
+    return sorted(
+        upload
+        for upload, seen in facts.seen.items()
+        if upload not in facts.ingested and not _is_there(last.get(seen.key), upload, raw)
+    )
+
+
+def _is_there(last: Arrival | None, upload: str, raw: Known) -> bool:
+    is_last = last is not None and last.upload == upload
+    return last is not None and is_last and raw.get(last.key) == (last.etag or "", last.size)
+
+
+def outdated_attempts(facts: Facts, raw: Known, attempts: Collection[str]) -> list[str]:
+    """Attempts at what was never pinned, and is not under raw/ any more as it was tried; `raw` by `listed_objects`."""
+    concerned = {layout.listing_identity(key, etag, size) for key, (etag, size) in raw.items()}
+    concerned |= {layout.upload_identity(upload) for upload in facts.seen}
+    concerned |= {_identity(arrival) for log in facts.arrivals.values() for arrival in log}
+    return sorted(set(attempts) - concerned)
+
+
+def _identity(arrival: Arrival) -> str:
+    return layout.listing_identity(arrival.key, arrival.etag or "", arrival.size)
 
 
 def _objects_of_invalid(ingested: Ingested) -> set[str]:

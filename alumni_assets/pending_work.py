@@ -104,11 +104,21 @@ def find_unreported(register: Register, contract: Contract) -> intake_plan.Plan:
 
 
 def find_lost(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
-    """What is to be entered again because Dagster's event store or the invalid rows were lost."""
+    """What is to be entered again.
+
+    Because Dagster's event store or the invalid rows were lost, or because its file went from raw/ before it was judged.
+    Attempts at files that went are forgotten.
+    """
     partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
     stored = {entry.key for entry in lake.list(layout.INVALID)}
-    lost = intake_plan.lost_uploads(register.facts(), partitions, stored)
-    return intake_plan.plan_again(lost, register.attempts(), intake_limits(contract))
+    facts, attempts = register.facts(), register.attempts()
+    lost = intake_plan.lost_uploads(facts, partitions, stored)
+    raw = intake_plan.listed_objects(lake.list(layout.RAW))
+    lost += intake_plan.unjudged_uploads(facts, raw)
+    if not unfinished(instance, jobs.TAKE_IN.name):  # whose attempt may be at a file that went just now
+        for identity in intake_plan.outdated_attempts(facts, raw, attempts):
+            register.end_attempts(identity)
+    return intake_plan.plan_again(lost, attempts, intake_limits(contract))
 
 
 def rests(instance: DagsterInstance) -> bool:

@@ -50,6 +50,7 @@ _TIMES: dict[type, list[str]] = {
     for kind in _KINDS.values()
 }
 _ATTEMPTS = "attempts"
+_MADE_ANEW = {Seen, Ingested, Arrival, Transformed}  # from the file, or its pinned copy; what people said is not
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
@@ -291,6 +292,8 @@ class Register:
             changed = [key for key, etag in listed.items() if held.get(key) != etag]
             gone = [(key,) for key in held if key not in listed]
             copy.executemany("DELETE FROM facts WHERE key = ?", gone)
+            if gone:  # a person deleted a damaged fact, perhaps: what it was about is to be taken in anew
+                copy.execute("DELETE FROM known")
             with ThreadPoolExecutor(_READERS) as pool:
                 for start in range(0, len(changed), _FETCHED_AT_ONCE):
                     part = changed[start : start + _FETCHED_AT_ONCE]
@@ -367,7 +370,7 @@ def _decoded(kind: type[F], key: str, body: bytes) -> F:
                 values[name] = datetime.fromisoformat(values[name])
         return kind(**values)
     except (ValueError, TypeError, AttributeError) as error:
+        way_out = ", or delete it: what it says is then made anew" if kind in _MADE_ANEW else ""
         raise RegisterError(
-            f"The fact {key} in the lake's register cannot be read ({error}). "
-            "Restore it from a backup, or delete it if the upload is to be taken in anew."
+            f"The fact {key} in the lake's register cannot be read ({error}). Restore it from a backup{way_out}."
         ) from error

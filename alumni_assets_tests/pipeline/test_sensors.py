@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
 from dagster._core.utils import make_new_run_id
 
 from alumni_assets import jobs, layout
+from alumni_assets.register import Register, RegisterError
 from alumni_assets.resources.lake import LakeError
 
 from .answers import answers, csv_bytes
@@ -140,12 +142,12 @@ def test_a_run_that_ended_without_success_holds_up_nothing(settled: Pipeline) ->
     assert runs_of(tick(settled)) == [(["a.csv"], [])]
 
 
-def unreadable(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    """Let a file be one that breaks whatever takes it in."""
+def unreadable(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
+    """Let files be such as break whatever takes them in."""
     from alumni_assets.stages import intake
 
     def broken(lake: object, register: object, found: str, *more: object) -> Any:
-        if found == key:
+        if found in keys:
             raise OSError("the disk has a bad sector")
         return pin(lake, register, found, *more)  # type: ignore[arg-type]
 
@@ -208,6 +210,89 @@ def test_a_failed_upload_is_forgiven_once_it_is_taken_in(settled: Pipeline, monk
     assert run_requested(settled, tick(settled)) == [True]
     assert dict(settled.register.attempts()) == {}
     assert runs_of(tick(settled)) == []
+
+
+def break_off_after_pinning(pipeline: Pipeline, *keys: str, fails: str) -> None:
+    """A run has pinned files, and this entry in the register fails."""
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(Register, fails, Mock(side_effect=OSError("broken")))
+        assert not pipeline.take_in(*keys).success
+
+
+@pytest.mark.parametrize("fails", ["enter_ingested", "append_next"])
+def test_what_was_pinned_and_not_judged_is_judged_though_its_file_is_gone_or_another_by_now(
+    settled: Pipeline, fails: str
+) -> None:
+    settled.put("gone.csv", GOOD)
+    settled.put("replaced.csv", csv_bytes(answers(9)))
+    settled.put("there.csv", csv_bytes(answers(13)))
+    break_off_after_pinning(settled, "gone.csv", "replaced.csv", fails=fails)
+    break_off_after_pinning(settled, "there.csv", fails="enter_ingested")
+    settled.lake.delete("raw/gone.csv")
+    settled.put("replaced.csv", OTHER)
+    assert runs_of(tick(settled)) == [(["replaced.csv"], []), (["there.csv"], [])]
+    assert run_requested(settled, tick(settled)) == [True, True]
+    left = sorted(upload for upload, status in settled.statuses().items() if status == "seen")
+    assert [settled.facts.seen[upload].key for upload in left] == ["gone.csv", "replaced.csv"]
+    found = tick(settled, "lost_uploads")
+    assert runs_of(found) == [([], left)]
+    assert run_requested(settled, found) == [True]
+    assert set(settled.statuses().values()) == {"validated"}
+    assert [settled.standing(upload).arrival > 0 for upload in left] == [True, True]
+    assert runs_of(tick(settled, "lost_uploads")) == []
+    assert dict(settled.register.attempts()) == {}
+
+
+@pytest.mark.parametrize("kind", ["seen", "ingested", "arrivals"])
+def test_a_damaged_fact_that_is_deleted_lets_the_file_be_taken_in_anew(settled: Pipeline, kind: str) -> None:
+    settled.put("a.csv", GOOD)
+    assert run_requested(settled, tick(settled)) == [True]
+    facts = settled.facts
+    assert runs_of(tick(settled)) == []
+    (fact,) = settled.lake.list(f"register/{kind}/")
+    settled.lake.put_bytes(fact.key, b"{")
+    with pytest.raises(RegisterError, match="or delete it: what it says is then made anew"):
+        tick(settled, "lost_uploads")
+    settled.lake.delete(fact.key)
+    for request in ("lost_uploads", "new_uploads"):
+        assert all(run_requested(settled, tick(settled, request)))
+    assert settled.facts.seen.keys() == facts.seen.keys()
+    assert settled.facts.ingested.keys() == facts.ingested.keys()
+    assert settled.statuses() == {settled.upload_of("a.csv"): "validated"}
+    assert [runs_of(tick(settled, name)) for name in ("lost_uploads", "new_uploads")] == [[], []]
+
+
+def test_where_the_fact_is_deleted_that_an_upload_was_transformed_it_is_transformed_again(settled: Pipeline) -> None:
+    upload = settled.put_and_take_in("a.csv", GOOD)
+    settled.approve_only(upload)
+    settled.lake.put_bytes(layout.fact_key("transformed", upload), b"{")
+    with pytest.raises(RegisterError, match="or delete it: what it says is then made anew"):
+        settled.statuses()
+    settled.lake.delete(layout.fact_key("transformed", upload))
+    assert settled.statuses() == {upload: "approved"}
+    assert settled.approve(upload).success
+    assert settled.statuses() == {upload: "transformed"}
+    assert len(settled.facts.decisions[upload]) == 1
+
+
+def test_attempts_at_a_file_that_is_gone_or_another_by_now_are_forgotten(
+    settled: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        unreadable(settled, broken, "gone.csv", "replaced.csv", "there.csv")
+        for key in ("gone.csv", "replaced.csv", "there.csv"):
+            settled.put(key, GOOD)
+        assert run_requested(settled, tick(settled)) == [False]
+    settled.lake.delete("raw/gone.csv")
+    settled.put("replaced.csv", OTHER)
+    begin_run(settled, "there.csv")
+    assert runs_of(tick(settled, "lost_uploads")) == []
+    assert len(settled.register.attempts()) == 3
+    settled.instance.delete_run(settled.instance.get_runs()[0].run_id)
+    assert runs_of(tick(settled, "lost_uploads")) == []
+    there = settled.lake.stat("raw/there.csv")
+    assert there is not None
+    assert dict(settled.register.attempts()) == {layout.listing_identity("there.csv", there.etag, there.size): 1}
 
 
 def test_a_listing_that_fails_fails_the_tick(settled: Pipeline) -> None:
