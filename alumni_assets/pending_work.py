@@ -21,7 +21,7 @@ from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError, c
 from alumni_assets.resources.queue import Message, UploadQueueResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.stages.archive import unarchived
-from alumni_assets.survey.standing import Facts, standings
+from alumni_assets.survey.standing import Facts, doubled, standings
 from alumni_assets.upload_events import NoUploadEventError, created_keys
 
 MOST_UPLOADS = 500
@@ -106,8 +106,8 @@ def find_unreported(register: Register, contract: Contract) -> intake_plan.Plan:
 def find_lost(lake: Lake, register: Register, contract: Contract, instance: DagsterInstance) -> intake_plan.Plan:
     """What is to be entered again.
 
-    Because Dagster's event store or the invalid rows were lost, or because its file went from raw/ before it was judged.
-    Attempts at files that went are forgotten.
+    Because Dagster's event store or the invalid rows were lost; because its file went from raw/ before it was judged;
+    and because equal content was judged at the same time. Attempts at files that went are forgotten.
     """
     partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
     stored = {entry.key for entry in lake.list(layout.INVALID)}
@@ -115,6 +115,7 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
     lost = intake_plan.lost_uploads(facts, partitions, stored)
     raw = intake_plan.listed_objects(lake.list(layout.RAW))
     lost += intake_plan.unjudged_uploads(facts, raw)
+    lost += [upload for upload in doubled(facts, facts.seen) if upload not in lost]
     if not unfinished(instance, jobs.TAKE_IN.name):  # whose attempt may be at a file that went just now
         for identity in intake_plan.outdated_attempts(facts, raw, attempts):
             register.end_attempts(identity)

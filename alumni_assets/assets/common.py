@@ -77,9 +77,13 @@ def uploads_of_run(context: AssetExecutionContext, configured: Sequence[str]) ->
 
 
 def one_by_one(
-    context: AssetExecutionContext, subjects: Sequence[str], work: Callable[[str], Iterator[Any]], participle: str
+    context: AssetExecutionContext,
+    subjects: Sequence[str],
+    work: Callable[[str], Iterator[Any]],
+    participle: str,
+    after_all: Callable[[], Iterator[Any]] | None = None,
 ) -> Iterator[Any]:
-    """The events of working on one subject after the other, and of the end of the step.
+    """The events of working on one subject after the other, of what comes `after_all`, and of the end of the step.
 
     What breaks with one neither fails nor holds up the others: the step fails at its end, after all of them.
     `participle` says what is done to them, such as "archived".
@@ -95,6 +99,8 @@ def one_by_one(
                     f"{shown(subject)} could not be {participle}: {broken[subject]}",
                     extra=marked(Event.UPLOAD_FAILED, upload=shown(subject)),
                 )
+        if after_all:
+            yield from after_all()
         yield from finish_step(context)
     if broken:
         first, reason = next(iter(broken.items()))

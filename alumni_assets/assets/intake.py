@@ -49,9 +49,11 @@ from alumni_assets.survey.standing import (
     READABLE,
     ROWS_ACCOUNTED_FOR,
     SCHEMA_HOLDS,
+    Arrival,
     Ingested,
     Seen,
     Status,
+    doubled,
     same_content,
 )
 
@@ -150,11 +152,11 @@ def take_in(
         try:
             if config.keys:
                 step.announce(config.keys, step.pinned_now)
-                yield from common.one_by_one(context, config.keys, step.new, "taken in")
+                yield from common.one_by_one(context, config.keys, step.new, "taken in", step.settle)
             else:
                 uploads = common.uploads_of_run(context, config.uploads)
                 step.announce(uploads, step.pinned_before)
-                yield from common.one_by_one(context, uploads, step.again, "taken in again")
+                yield from common.one_by_one(context, uploads, step.again, "taken in again", step.settle)
         finally:
             report_waiting(context.instance, step.register)
 
@@ -182,6 +184,7 @@ class _Step:
         self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
         self.doorkeeper = Doorkeeper(lake, self.register, self.contract, erasure_key)
+        self.worked_on: list[str] = []
         self.has_entered = False  # whether the attempt that is under way has entered how it ended
 
     def announce(self, subjects: Sequence[str], seen_as: Callable[[str], Seen | None]) -> None:
@@ -224,10 +227,19 @@ class _Step:
             except intake.UploadChangedError as error:
                 self.context.log.info(f"{error} It is taken in when it is complete.")
                 return
+            self.worked_on.append(arrived.seen.upload)
             if not arrived.is_unchanged:
                 yield from self._ingest(arrived.seen, arrives=True)
             elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
                 yield from self._reported_or_ingested(arrived.seen)
+
+    def settle(self) -> Events:
+        """Enter as a duplicate what another run judged at the same time, under another name."""
+        facts = self.register.facts()
+        for upload, other in doubled(facts, self.worked_on).items():
+            repeated = intake.repetition(facts.seen[upload], other, intake.utc_now())
+            self.register.enter_ingested(repeated)
+            yield self._raw(facts.seen[upload], {"status": "duplicate", "note": repeated.reason})
 
     @contextmanager
     def _attempt(self, identity: str) -> Iterator[None]:
@@ -270,11 +282,15 @@ class _Step:
         seen = self.register.find_seen(upload)
         if seen is None:
             raise intake.PinnedCopyError(f"The register has no upload {upload}.")
+        self.worked_on.append(upload)
         with self._attempt(layout.upload_identity(upload)):
+            log = self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ())
+            arrivals = [arrival for arrival in log if arrival.upload == upload]
+            if not arrivals:  # its intake was killed between two entries, and its file is gone since
+                self.register.append_arrival(Arrival(seen.key, 0, upload, None, seen.size, intake.utc_now()))
             yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
-            for arrival in self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ()):
-                if arrival.upload == upload:  # an intake that was killed at its end left its attempt behind
-                    self.register.end_attempts(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
+            for arrival in arrivals:  # an intake that was killed at its end left its attempt behind
+                self.register.end_attempts(layout.listing_identity(arrival.key, arrival.etag or "", arrival.size))
 
     def _reported_or_ingested(self, seen: Seen) -> Events:
         upload, ingested = seen.upload, self.register.find_ingested(seen.upload)

@@ -22,6 +22,7 @@ from alumni_assets.survey.standing import (
     Ingested,
     Standing,
     Status,
+    same_content,
     standings,
     standings_of,
 )
@@ -80,6 +81,12 @@ def _decision(lake: Lake, facts: Facts, upload: str, request: Request) -> tuple[
     if _is_approved(standing, ingested):
         assert standing.approval is not None
         return standing.approval, False
+    if standing.status is Status.SUPERSEDED:
+        raise ApprovalRefusedError(
+            f"{upload} has nothing to approve: {standing.superseded_by} under the same name counts in its place. To "
+            "return to it, withdraw that one, or put the file under its name again."
+        )
+    _require_no_equal(facts, upload)
     if not request.approved_by.strip():
         raise ApprovalRefusedError(
             "Nobody is named as approving. Fill in approved_by, or set ALUMNI_APPROVER to your name."
@@ -217,6 +224,16 @@ def _approvable(facts: Facts, standing: Standing, stands: Mapping[str, Standing]
             f"{standing.upload} has nothing to approve: {original.upload}, which it corrects, is {original.status}."
         )
     return ingested
+
+
+def _require_no_equal(facts: Facts, upload: str) -> None:
+    others = same_content(facts, upload)
+    for other, standing in standings_of(facts, others).items():
+        if other in others and (standing.counts or standing.status is Status.APPROVED):
+            raise ApprovalRefusedError(
+                f"{upload} has nothing to approve: {other} has the same content and counts. To let this one count in "
+                "its place, withdraw that one first."
+            )
 
 
 def _require_content_looked_at(ingested: Ingested, request: Request) -> None:

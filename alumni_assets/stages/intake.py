@@ -124,8 +124,8 @@ def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | No
     others = same_content(facts, seen.upload)
     stands = standings_of(facts, others)
     for other in others:
-        if stands[other].counts or stands[other].waits or stands[other].status is Status.APPROVED:
-            return _duplicate(seen, other, now, f"The same content as {other}; it changes nothing.")
+        if stands[other].is_alive:
+            return repetition(seen, other, now)
     for other in others:
         if seen.upload not in facts.ingested and not _is_before(facts.seen[other], seen):
             continue
@@ -135,6 +135,11 @@ def duplicate_of(register: Register, seen: Seen, now: datetime) -> Ingested | No
             register.append_arrival(Arrival(original.key, 0, other, None, original.size, now))
             return _duplicate(seen, other, now, f"The same content as {other}, which waits for approval again.")
     return None
+
+
+def repetition(seen: Seen, other: str, now: datetime) -> Ingested:
+    """What to enter for an upload that has the content of another which counts or waits."""
+    return _duplicate(seen, other, now, f"The same content as {other}; it changes nothing.")
 
 
 def is_stored(lake: Lake, ingested: Ingested) -> bool:

@@ -228,6 +228,11 @@ class Standing:
     approval: Decision | None = None
     superseded_by: str = ""
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its rows count, or may soon."""
+        return self.counts or self.waits or self.status is Status.APPROVED
+
 
 def standings(facts: Facts) -> dict[str, Standing]:
     """Where every upload that was seen stands.
@@ -273,6 +278,34 @@ def same_content(facts: Facts, upload: str) -> list[str]:
     digest = facts.seen[upload].sha256
     others = [seen for seen in facts.seen.values() if seen.sha256 == digest and seen.upload != upload]
     return [seen.upload for seen in sorted(others, key=lambda seen: (seen.received_at, seen.upload))]
+
+
+def doubled(facts: Facts, uploads: Iterable[str]) -> dict[str, str]:
+    """Those of these uploads that wait and only repeat another, and for each the one that it repeats.
+
+    Of equal contents one is alive at a time, unless they were judged at the same time, or by rules that had rejected
+    one before. Then the one stays that counts or is approved, else the first received; and so does what a person has
+    decided about, given rows up of or corrected.
+    """
+    equal: dict[str, list[str]] = defaultdict(list)
+    for seen in facts.seen.values():
+        equal[seen.sha256].append(seen.upload)
+    digests = {facts.seen[upload].sha256 for upload in uploads if upload in facts.seen}
+    groups = [equal[digest] for digest in digests if len(equal[digest]) > 1]
+    stands = standings_of(facts, [upload for group in groups for upload in group])
+    spoken_of = _spoken_of(facts) if groups else set()
+
+    def rank(upload: str) -> tuple[bool, bool, datetime, str]:
+        is_settled = stands[upload].counts or stands[upload].status is Status.APPROVED
+        return not is_settled, upload not in spoken_of, facts.seen[upload].received_at, upload
+
+    alive = [sorted((some for some in group if stands[some].is_alive), key=rank) for group in groups]
+    return {upload: first for first, *others in filter(None, alive) for upload in others if all(rank(upload)[:2])}
+
+
+def _spoken_of(facts: Facts) -> set[str]:
+    corrected = {ingested.corrects for ingested in facts.ingested.values()}
+    return {upload for upload in facts.seen if facts.decisions.get(upload) or facts.waivers.get(upload)} | corrected
 
 
 def _standing_of_correction(facts: Facts, upload: str, originals: Mapping[str, Standing]) -> Standing:

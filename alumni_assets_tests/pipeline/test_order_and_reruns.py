@@ -20,7 +20,7 @@ from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.transformation import transform_upload, transformed_rows
 from alumni_assets.survey.naming import upload_id
-from alumni_assets.survey.standing import Seen, Transformed, standings
+from alumni_assets.survey.standing import Seen, Status, Transformed, standings
 from alumni_assets.warehouse.merging import merge_uploads
 
 from .answers import DATED, answer, answers, csv_bytes
@@ -87,12 +87,19 @@ def take_in_all(folder: Path, files: Sequence[Sent]) -> list[str]:
 
 
 def approve_in_groups(folder: Path, groups: Sequence[Sequence[str]]) -> dict[str, list[tuple[Any, ...]]]:
-    """Approve uploads group by group, merging each group into the warehouse; returns the tables."""
+    """Approve uploads group by group, merging each group into the warehouse; returns the tables.
+
+    Whose successor counts by then is refused.
+    """
     lake, contract = FolderLake(folder / "lake"), default_contract()
     register = Register(lake, folder / "home")
     warehouse = WarehouseResource(home=str(folder / "home"))
     for group in groups:
         for upload in group:
+            if standings(register.facts())[upload].status is Status.SUPERSEDED:
+                with pytest.raises(approval.ApprovalRefusedError, match="under the same name counts in its place"):
+                    approval.approve(lake, register, upload, approval.Request(APPROVER))
+                continue
             decision = approval.approve(lake, register, upload, approval.Request(APPROVER))
             seen = register.facts().seen[upload]
             made = transform_upload(lake, seen, decision.content, contract, "500MB", lambda *_: None)

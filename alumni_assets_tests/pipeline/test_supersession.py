@@ -1,15 +1,20 @@
 """New content under an old name, equal content, going back, withdrawing: which rows count after each of them."""
 
 import os
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from alumni_assets import layout
+from alumni_assets.assets import intake as intake_assets
 from alumni_assets.stages import intake
+from alumni_assets.stages.engine import LocalEngine
+from alumni_assets.survey.standing import Seen
 
 from .answers import answer, answers, csv_bytes
-from .conftest import Pipeline
+from .conftest import APPROVER, Pipeline, failure_of
+from .test_sensors import run_requested, runs_of, tick
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +162,90 @@ def test_an_upload_whose_intake_broke_off_is_a_duplicate_of_its_copy_that_counts
     assert pipeline.statuses() == {first: "seen", copy: "transformed"}
     assert pipeline.take_in("term.csv").success
     assert pipeline.statuses() == {first: "duplicate", copy: "transformed"}
+
+
+def judge_meanwhile(pipeline: Pipeline, patch: pytest.MonkeyPatch, during: str, other: str, approves: bool) -> None:
+    """Let another run take in `other`, from its beginning to its end, while one judges what lies at `during`."""
+    judge = LocalEngine.validate
+
+    def disturbed(engine: LocalEngine, seen: Seen, *more: Any) -> Any:
+        judged = judge(engine, seen, *more)
+        if seen.key == during:
+            patch.setattr(LocalEngine, "validate", judge)
+            assert pipeline.take_in(other).success
+            if approves:
+                pipeline.approve_only(pipeline.upload_of(other))
+        return judged
+
+    patch.setattr(LocalEngine, "validate", disturbed)
+
+
+@pytest.mark.parametrize("approves", [False, True], ids=["both wait", "one was approved at once"])
+def test_of_equal_contents_that_two_runs_judge_at_the_same_time_one_is_a_duplicate(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, approves: bool
+) -> None:
+    pipeline.put("term.csv", A)
+    pipeline.put("copy of term.csv", A)
+    judge_meanwhile(pipeline, monkeypatch, "term.csv", "copy of term.csv", approves)
+    assert pipeline.take_in("term.csv").success
+    first, copy = pipeline.upload_of("term.csv"), pipeline.upload_of("copy of term.csv")
+    statuses = {first: "duplicate", copy: "transformed"} if approves else {first: "validated", copy: "duplicate"}
+    assert pipeline.statuses() == statuses
+    repeated, other = (first, copy) if approves else (copy, first)
+    assert pipeline.ingested(repeated).duplicate_of == other
+    materialization = pipeline.materialization("raw_survey", repeated)
+    assert materialization is not None
+    assert materialization.metadata["status"].value == "duplicate"
+    assert pipeline.renew().success
+    assert len(pipeline.tables()["alumni"]) == (3 if approves else 0)
+
+
+def test_what_a_run_that_was_killed_left_doubled_is_settled_by_the_look_for_what_is_lost(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.put("term.csv", A)
+    pipeline.put("copy of term.csv", A)
+    with monkeypatch.context() as patch:
+        judge_meanwhile(pipeline, patch, "term.csv", "copy of term.csv", approves=False)
+        patch.setattr(intake_assets, "doubled", Mock(side_effect=[{}, OSError("killed")]))
+        assert not pipeline.take_in("term.csv").success
+    first, copy = pipeline.upload_of("term.csv"), pipeline.upload_of("copy of term.csv")
+    assert pipeline.statuses() == {first: "validated", copy: "validated"}
+    found = tick(pipeline, "lost_uploads")
+    assert runs_of(found) == [([], [copy])]
+    assert run_requested(pipeline, found) == [True]
+    assert pipeline.statuses() == {first: "validated", copy: "duplicate"}
+    assert runs_of(tick(pipeline, "lost_uploads")) == []
+
+
+def test_equal_content_counts_once_though_a_withdrawn_copy_of_it_may_be_approved_again(pipeline: Pipeline) -> None:
+    first = put_and_approve(pipeline, "term.csv", A)
+    pipeline.withdraw(first)
+    copy = put_and_approve(pipeline, "copy.csv", A)
+    refused = failure_of(pipeline.materialize("transformed_survey", first, approved_by=APPROVER))
+    assert f"{first} has nothing to approve: {copy} has the same content and counts." in refused
+    assert pipeline.statuses() == {first: "withdrawn", copy: "transformed"}
+    pipeline.withdraw(copy)
+    pipeline.approve_only(first)
+    assert pipeline.statuses() == {first: "transformed", copy: "withdrawn"}
+
+
+def test_what_was_superseded_may_not_be_approved(pipeline: Pipeline) -> None:
+    first = pipeline.put_and_take_in("term.csv", A)
+    second = put_and_approve(pipeline, "term.csv", B)
+    refused = failure_of(pipeline.materialize("transformed_survey", first, approved_by=APPROVER))
+    assert f"{first} has nothing to approve: {second} under the same name counts in its place." in refused
+    assert pipeline.statuses() == {first: "superseded", second: "transformed"}
+    assert pipeline.alumni() == dict.fromkeys([2, 3, 4], second)
+
+
+def test_what_was_superseded_is_transformed_again_as_it_was_approved(pipeline: Pipeline) -> None:
+    first = put_and_approve(pipeline, "term.csv", A)
+    second = put_and_approve(pipeline, "term.csv", B)
+    pipeline.lake.delete(layout.transformed_key(first))
+    pipeline.approve_only(first)
+    assert pipeline.lake.stat(layout.transformed_key(first)) is not None
+    assert pipeline.statuses() == {first: "superseded", second: "transformed"}
 
 
 def test_rejected_content_is_judged_on_its_own_under_a_name_that_fits(pipeline: Pipeline) -> None:

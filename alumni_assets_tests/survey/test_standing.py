@@ -19,6 +19,8 @@ from alumni_assets.survey.standing import (
     Seen,
     Status,
     Transformed,
+    Waiver,
+    doubled,
     last_arrivals,
     same_content,
     standings,
@@ -78,6 +80,17 @@ def facts_of(
         by_key[arrival.key].append(arrival)
     return Facts(
         dict(seen), dict(ingested), dict(transformed), by_key, {name: list(log) for name, log in decisions.items()}
+    )
+
+
+def together(one: Facts, other: Facts) -> Facts:
+    """The facts of two histories at different keys."""
+    return Facts(
+        {**one.seen, **other.seen},
+        {**one.ingested, **other.ingested},
+        {**one.transformed, **other.transformed},
+        {**one.arrivals, **other.arrivals},
+        {**one.decisions, **other.decisions},
     )
 
 
@@ -176,14 +189,7 @@ def test_the_approval_in_force_is_the_newest() -> None:
 
 def test_uploads_under_other_keys_do_not_disturb_each_other() -> None:
     one, other = history(*FIRST), history(*SECOND, key="other.csv")
-    both = Facts(
-        {**one.seen, **other.seen},
-        {**one.ingested, **other.ingested},
-        {**one.transformed, **other.transformed},
-        {**one.arrivals, **other.arrivals},
-        {**one.decisions, **other.decisions},
-    )
-    assert shown(both) == "a transformed*, b transformed*"
+    assert shown(together(one, other)) == "a transformed*, b transformed*"
 
 
 def test_last_arrivals_are_those_found_at_the_key_itself() -> None:
@@ -200,6 +206,50 @@ def test_equal_content_is_listed_the_first_seen_first() -> None:
     facts = Facts(seen, {}, {}, {}, {})
     assert same_content(facts, "a") == ["b", "c"]
     assert same_content(facts, "d") == []
+
+
+def equal(one: Facts, other: Facts) -> Facts:
+    """These facts together, as if all uploads had the same content; the later named, the later received."""
+    both = together(one, other)
+    seen = {
+        upload: replace(some, sha256="x", received_at=NOW + timedelta(hours=hour))
+        for hour, (upload, some) in enumerate(both.seen.items())
+    }
+    return replace(both, seen=seen)
+
+
+RETURNED = ("arrive b", "judge b", "withdraw b", "arrive o", "judge o", "arrive b")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (["arrive a", "judge a"], ["arrive b", "judge b"], {"b": "a"}),
+        (["arrive a", "judge a"], ["arrive b"], {}),
+        (["arrive a", "judge a"], ["arrive b", "duplicate b"], {}),
+        (["arrive a", "judge a", "withdraw a"], ["arrive b", "judge b"], {}),
+        (["arrive a", "judge a"], SECOND, {"a": "b"}),
+        (["arrive a", "judge a"], SECOND[:3], {"a": "b"}),
+        (FIRST, SECOND, {}),
+        ([*FIRST, "judge a v2"], ["arrive b", "judge b"], {"b": "a"}),
+        (["arrive a", "judge a"], RETURNED, {"a": "b", "o": "b"}),
+        (FIRST, RETURNED, {"o": "a"}),
+    ],
+)
+def test_of_equal_contents_the_one_stays_that_counts_or_was_decided_about_or_came_first(
+    one: Iterable[str], other: Iterable[str], expected: dict[str, str]
+) -> None:
+    facts = equal(history(*one, key="one.csv"), history(*other, key="other.csv"))
+    assert doubled(facts, facts.seen) == expected
+    assert doubled(facts, ["elsewhere"]) == {}
+
+
+def test_what_a_person_corrects_or_gives_rows_up_of_is_not_taken_for_a_repetition() -> None:
+    facts = equal(history("arrive a", "judge a", key="one.csv"), history("arrive b", "judge b", key="other.csv"))
+    waiver = Waiver("b", 1, ("1",), "", "Ana", NOW, "unknown")
+    assert doubled(replace(facts, waivers={"b": [waiver]}), facts.seen) == {"a": "b"}
+    mended = {**facts.ingested, "c": Ingested("c", "validated", NOW, corrects="b")}
+    assert doubled(replace(facts, ingested=mended), facts.seen) == {"a": "b"}
 
 
 _event = st.builds(
