@@ -35,33 +35,35 @@ def judge_uploads(
 ) -> Iterator[Judged]:
     """Judge uploads together; what became of each. What breaks with one holds up none of the others."""
     lake = lake_of_process(location)
-    staged: list[tuple[Judging, int]] = []
+    staged: list[tuple[Judging, int, int]] = []
     for upload in uploads:
         try:
-            staged.append((upload, _number_rows(lake, upload, contract)))
+            staged.append((upload, *_number_rows(lake, upload, contract)))
         except Exception as error:
             yield _broken(upload, error)
-    pieces = [(upload, number) for upload, count in staged for number in range(count)]
+    pieces = [(upload, number) for upload, count, _ in staged for number in range(count)]
     failures = in_tasks(spark, len(pieces), _judging(location, contract, pieces), "Judging", tell)
     broken = {upload.upload: failure for (upload, _), failure in zip(pieces, failures, strict=True) if failure}
-    for upload, count in staged:
+    for upload, count, rows in staged:
         if upload.upload in broken:
             yield Judged(upload.upload, failure=broken[upload.upload].text)
         else:
-            yield _stored(lake, upload, count)
+            yield _stored(lake, upload, count, rows)
 
 
-def _number_rows(lake: Lake, upload: Judging, contract: Contract) -> int:
-    """Store the upload's rows as numbered text; returns how many pieces there are."""
+def _number_rows(lake: Lake, upload: Judging, contract: Contract) -> tuple[int, int]:
+    """Store the upload's rows as numbered text; returns how many pieces there are, and how many rows."""
 
     def stage(numbered: tuple[int, NumberedPart]) -> int:
         number, part = numbered
-        write_part(lake, _key(upload, "numbered", number), part())
-        return number
+        rows = part()
+        write_part(lake, _key(upload, "numbered", number), rows)
+        return rows.num_rows
 
     with lake.local_copy(layout.pinned_key(upload.upload)) as path:
         parts = numbered_parts(path, upload.file_format, contract.rules.limits)
-        return sum(1 for _ in ordered_map(stage, enumerate(parts)))
+        counts = list(ordered_map(stage, enumerate(parts)))
+    return len(counts), sum(counts)
 
 
 def _judging(location: str, contract: Contract, pieces: Sequence[tuple[Judging, int]]) -> Work:
@@ -77,7 +79,7 @@ def _judging(location: str, contract: Contract, pieces: Sequence[tuple[Judging, 
     return work
 
 
-def _stored(lake: Lake, upload: Judging, count: int) -> Judged:
+def _stored(lake: Lake, upload: Judging, count: int, rows: int) -> Judged:
     """Put the pieces together, in order, into the two tables of an upload."""
 
     def tables(number: int) -> JudgedTables:
@@ -92,7 +94,7 @@ def _stored(lake: Lake, upload: Judging, count: int) -> Judged:
         return _broken(upload, error)
     return Judged(
         upload.upload,
-        rows=result.rows,
+        rows=rows,
         valid=result.valid,
         invalid=result.invalid,
         seconds=result.seconds,

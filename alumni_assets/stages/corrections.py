@@ -60,12 +60,14 @@ def validate_correction(
     corrected are not those that were set aside. Then nothing is stored.
     """
     result_of: dict[str, str] = {}
+    read: list[int] = []
     mended: list[pa.Array] = []
     wrong: list[pa.Array] = []
 
     def judged(scratch: Path) -> Iterator[JudgedTables]:
         returned = scratch / "returned.parquet"
-        uploads = _keep_returned(lake, seen, file_format, contract, returned)
+        uploads, rows = _keep_returned(lake, seen, file_format, contract, returned)
+        read.append(rows)
         original = _corrected(facts, uploads, seen.upload)
         result_of.update(corrects=original.upload, against=original.invalid_content)
         judged_by = judge(contract, upload_day(facts.seen[original.upload], contract))
@@ -86,6 +88,7 @@ def validate_correction(
                 yield good, bad
 
     result = store_judged(lake, judged_tables(seen.upload), judged, progress)
+    result.rows = sum(read)
     result.corrects, result.against = result_of["corrects"], result_of["against"]
     named = pa.chunked_array(wrong, pa.int64())
     result.mends = ranges_of(pa.chunked_array(mended, pa.int64()).to_numpy())
@@ -94,8 +97,10 @@ def validate_correction(
     return result
 
 
-def _keep_returned(lake: Lake, seen: Seen, file_format: FileFormat, contract: Contract, path: Path) -> set[str]:
-    """Store the file's rows as text with what was defused restored; returns the uploads that they name."""
+def _keep_returned(
+    lake: Lake, seen: Seen, file_format: FileFormat, contract: Contract, path: Path
+) -> tuple[set[str], int]:
+    """Store the file's rows as text with what was defused restored; returns what uploads they name, and their count."""
     uploads: set[str] = set()
     with (
         lake.local_copy(layout.pinned_key(seen.upload)) as pinned,
@@ -106,7 +111,7 @@ def _keep_returned(lake: Lake, seen: Seen, file_format: FileFormat, contract: Co
             if len(uploads) < _MOST_NAMES:
                 uploads |= set(pc.unique(named_uploads(batch[UPLOAD_TITLE])).to_pylist())
             sink.write(returned_rows(batch))
-    return uploads - {""}
+    return uploads - {""}, sink.rows
 
 
 def returned_rows(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -36,6 +36,7 @@ _SAMPLED = 10
 class Validated:
     """What validation of an upload gave.
 
+    `rows` are counted as they are read from the file, before it is told which are `valid` and which `invalid`.
     `reasons` counts problems by `(column header, code)`; `sample` has the first invalid rows and
     `preview` the first valid ones, as dictionaries with personal data in them. Of a correction, `corrects`
     is the upload that it corrects, `against` the SHA-256 of that upload's invalid table, `mends` the rows
@@ -76,14 +77,19 @@ def validate_upload(
     nothing is stored.
     """
     judged_by = judge(contract, upload_day(seen, contract))
+    read: list[int] = []
 
     def tables_of(part: NumberedPart) -> JudgedTables:
-        judged = judged_by(part())
+        rows = part()
+        read.append(rows.num_rows)
+        judged = judged_by(rows)
         return valid_rows(judged, seen.upload, contract), invalid_rows(judged, seen.upload)
 
     with lake.local_copy(layout.pinned_key(seen.upload)) as path:
         parts = numbered_parts(path, file_format, contract.rules.limits)
-        return store_judged(lake, judged_tables(seen.upload), lambda _: ordered_map(tables_of, parts), progress)
+        result = store_judged(lake, judged_tables(seen.upload), lambda _: ordered_map(tables_of, parts), progress)
+    result.rows = sum(read)
+    return result
 
 
 def judged_tables(upload: str) -> tuple[str, str]:
@@ -96,8 +102,8 @@ def store_judged(
 ) -> Validated:
     """Store the valid and the invalid rows of an upload, as they come; nothing is stored when that raises.
 
-    `keys` are those of the two tables in the lake. `judged` is given a folder for temporary files. Raises
-    `UnreadableUploadError` when there is no row.
+    `keys` are those of the two tables in the lake. `judged` is given a folder for temporary files. As `rows` those
+    stored are counted: who calls it knows how many the file has. Raises `UnreadableUploadError` when there is no row.
     """
     started, result = time.monotonic(), Validated()
     with (

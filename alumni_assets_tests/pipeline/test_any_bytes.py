@@ -84,6 +84,7 @@ def test_any_bytes_are_judged_or_rejected_with_a_reason(hungry: Pipeline, conten
         if ingested.outcome == "validated":
             assert ingested.rows
             assert ingested.rows == (ingested.valid or 0) + (ingested.invalid or 0)
+            assert set(ingested.failed_checks) <= {"no_open_rows"}
             assert bool(ingested.invalid) == bool(ingested.reasons)
         else:
             assert ingested.outcome in {"rejected", "duplicate"}

@@ -4,18 +4,22 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from alumni_assets import checks, layout
 from alumni_assets.contract import Contract
+from alumni_assets.stages import corrections, validation
 from alumni_assets.stages.archive import archive_folder, archived_files, damaged_copies
 from alumni_assets.stages.transformation import TransformedUpload
 from alumni_assets.stages.validation import Validated
 from alumni_assets.survey_rules import load_rules
 
+from ..corrections.returns import correction
 from .answers import DATED, HEADER, answer, answers, csv_bytes, csv_text, workbook
 from .conftest import APPROVER, Pipeline, failure_of, only
 
@@ -238,12 +242,15 @@ def test_valid_rows_that_are_gone_are_refused(pipeline: Pipeline, good: str) -> 
 def test_transformed_rows_that_were_changed_by_other_hands_do_not_reach_the_tables(
     pipeline: Pipeline, good: str
 ) -> None:
-    pipeline.approve_only(good)
-    change_valid_rows(pipeline, good)
-    other = pipeline.upload_of("other.csv")
+    other = pipeline.put_and_take_in("other.csv", csv_bytes(answers(90, 3)))
     pipeline.approve_only(other)
+    assert set(pipeline.alumni()) == {90, 91, 92}
+    kept = pipeline.alumni_rows()
+    pipeline.approve_only(good)
     pipeline.lake.put_bytes(layout.transformed_key(good), pipeline.lake.read_bytes(layout.transformed_key(other)))
-    assert not pipeline.materialize("deduplicated_survey").success
+    said = failure_of(pipeline.materialize("deduplicated_survey"))
+    assert f"The transformed rows of {good} have changed since they were made" in said
+    assert pipeline.alumni_rows() == kept
 
 
 def test_rules_that_no_longer_know_an_answer_refuse_its_upload_and_overwrite_nothing(
@@ -376,6 +383,30 @@ def test_checks_count_what_is_stored_and_say_what_is_missing(observed: tuple[Pip
     )
     assert not outcome.passed
     assert outcome.metadata == {"valid": 3, "transformed": 3, "exact_duplicates": 1}
+
+
+@pytest.mark.parametrize("name", ["term.csv", "back.csv"])
+def test_a_row_that_is_lost_while_it_is_judged_is_noticed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes([*answers(1, 3), *answers(4, 2, Email="nobody")]))
+    pipeline.put("back.csv", correction(upload, {4: answer(4), 5: answer(5)}))
+    pipeline.put("term.csv", csv_bytes(answers(11, 3)))
+    whole = validation.valid_rows
+
+    def without_one(*judged: Any, **more: Any) -> pa.RecordBatch:
+        rows = whole(*judged, **more)
+        return rows.slice(1)
+
+    for module in (validation, corrections):
+        monkeypatch.setattr(module, "valid_rows", without_one)
+    assert pipeline.take_in(name).success
+    lacking = pipeline.upload_of(name)
+    found = pipeline.check("validated_survey", "rows_accounted_for", lacking)
+    assert found is not None
+    assert not found.passed
+    assert f"{pipeline.ingested(lacking).rows} rows in the file" in (found.description or "")
+    assert "rows_accounted_for" in failure_of(pipeline.materialize("transformed_survey", lacking))
 
 
 def test_checks_name_the_columns_that_do_not_keep_to_the_contract(
