@@ -1,5 +1,6 @@
 """What the project is made of besides its own code: locked with hashes, licences listed, audited without illusions."""
 
+import json
 import stat
 import sys
 from importlib.metadata import distribution, distributions
@@ -69,28 +70,38 @@ def test_a_package_is_listed_by_its_licence_and_apart_where_it_is_for_other_mach
 
 
 def test_what_could_not_be_audited_is_counted_and_named() -> None:
-    audit = read(FOUND)
-    assert audit == Audit(2, ("py4j",), ("old 1.0: PYSEC-1",))
+    locked = [
+        Locked("click", "8.1", ""),
+        Locked("forgotten", "1", "python_version > '3'"),
+        Locked("pywin32", "311", "sys_platform == 'nowhere'"),
+    ]
+    audit = read(FOUND, locked)
+    assert audit == Audit(2, ("forgotten", "py4j"), ("old 1.0: PYSEC-1",))
     assert audit.sentences("a.lock") == [
-        "a.lock: 2 audited, 1 vulnerable, 1 not audited",
+        "a.lock: 2 audited, 1 vulnerable, 2 not audited",
         "  VULNERABLE old 1.0: PYSEC-1",
-        "  NOT AUDITED py4j",
+        "  NOT AUDITED forgotten, py4j",
     ]
 
 
 @pytest.mark.parametrize(
-    ("report", "status"),
+    ("first", "status"),
     [
-        ('{"dependencies": [{"name": "click", "version": "8", "vulns": []}]}', 0),
-        ('{"dependencies": [{"name": "click", "version": "8", "vulns": [{"id": "PYSEC-1"}]}]}', 1),
-        ('{"dependencies": [{"name": "click", "skip_reason": "unknown"}]}', 1),
+        ({"vulns": []}, 0),
+        ({"vulns": [{"id": "PYSEC-1"}]}, 1),
+        ({"skip_reason": "unknown"}, 1),
+        (None, 1),
     ],
-    ids=["all is well", "one is vulnerable", "one is unknown"],
+    ids=["all is well", "one is vulnerable", "one is unknown", "one is left out"],
 )
 def test_only_what_was_audited_whole_and_is_clean_ends_well(
-    report: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    first: dict[str, object] | None, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    said_of = {one.name: {"vulns": []} for path in lock_files() for one in locked_in(path)}
+    said_of[next(iter(said_of))] = first
+    reported = [{"name": name, "version": "8", **said} for name, said in said_of.items() if said is not None]
     program = tmp_path / "pip-audit"
+    report = json.dumps({"dependencies": reported})
     program.write_text(f"#!{sys.executable}\nprint({report!r})\n", encoding="utf-8")
     program.chmod(stat.S_IRWXU)
     assert main(str(program)) == status

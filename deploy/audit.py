@@ -7,12 +7,12 @@ packages are counted and named, and it ends with an error.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.lockfiles import lock_files
+from deploy.lockfiles import Locked, lock_files, locked_in, normalized
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Audit:
         return [*lines, f"  NOT AUDITED {', '.join(self.skipped)}"] if self.skipped else lines
 
 
-def read(report: Mapping[str, Any]) -> Audit:
-    """What pip-audit's JSON says."""
+def read(report: Mapping[str, Any], locked: Iterable[Locked]) -> Audit:
+    """What pip-audit's JSON says of the packages that are `locked`; those for this machine it lacks are skipped."""
     packages: Sequence[Mapping[str, Any]] = report["dependencies"]
     audited = [package for package in packages if "skip_reason" not in package]
     vulnerable = tuple(
@@ -44,8 +44,10 @@ def read(report: Mapping[str, Any]) -> Audit:
         for package in audited
         if package["vulns"]
     )
-    skipped = tuple(package["name"] for package in packages if "skip_reason" in package)
-    return Audit(len(audited), skipped, vulnerable)
+    skipped = {package["name"] for package in packages if "skip_reason" in package}
+    named = {normalized(package["name"]) for package in packages}
+    skipped |= {one.name for one in locked if one.name not in named and one.is_for_this_machine}
+    return Audit(len(audited), tuple(sorted(skipped)), vulnerable)
 
 
 def audit(path: Path, program: str) -> Audit:
@@ -55,7 +57,7 @@ def audit(path: Path, program: str) -> Audit:
     if not ended.stdout:
         print(ended.stderr, file=sys.stderr)  # noqa: T201  a program of the command line
         ended.check_returncode()
-    return read(json.loads(ended.stdout))
+    return read(json.loads(ended.stdout), locked_in(path))
 
 
 def main(program: str) -> int:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from packaging.markers import Marker
-
 from deploy.lockfiles import Locked, lock_files, locked_in, normalized
 
 ELSEWHERE = "not installed on Linux"
@@ -52,7 +50,7 @@ def licences(locked: Iterable[Locked], installed: Mapping[str, Distribution]) ->
     """The names of the locked packages by their licences. Raises `LicenceError`."""
     found: dict[str, set[str]] = defaultdict(set)
     for package in locked:
-        if package.marker and not Marker(package.marker).evaluate():
+        if not package.is_for_this_machine:
             found[ELSEWHERE].add(package.name)
             continue
         distribution = installed.get(package.name)

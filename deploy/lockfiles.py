@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.markers import Marker
+
 PROJECT = Path(__file__).parents[1]
 _LOCKED = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[.*?\])?==(?P<version>[^\s;]+)(\s*;\s*(?P<marker>.*?))?\s*\\?")
 
@@ -16,6 +18,11 @@ class Locked:
     name: str
     version: str
     marker: str
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether it is installed here."""
+        return not self.marker or Marker(self.marker).evaluate()
 
 
 def lock_files() -> list[Path]:
