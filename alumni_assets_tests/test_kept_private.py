@@ -117,7 +117,7 @@ class Ended:
 
 
 def started(folder: Path, *arguments: str, status: int = 0, **environment: str) -> Ended:
-    """A Python process as a person starts it, with the umask that they are likely to have; it ends with a status."""
+    """A Python process as a person starts it, with a umask that keeps nothing private; it ends with a status."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ALUMNI_", "DAGSTER_"))}
     ended = subprocess.run(
         (sys.executable, *arguments),
@@ -125,7 +125,7 @@ def started(folder: Path, *arguments: str, status: int = 0, **environment: str) 
         env={**own, "TMPDIR": str(folder / "tmp"), "ALUMNI_APPROVER": "Ana Reyes", **environment},
         capture_output=True,
         text=True,
-        umask=0o022,
+        umask=0,
         timeout=120,
     )
     assert ended.returncode == status, ended.stderr

@@ -8,14 +8,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from alumni_assets.contract import default_contract
 from alumni_assets.instance import open_instance
-from alumni_assets.orphaned_runs import end_orphaned_runs
+from alumni_assets.one_pass import OnePass
+from alumni_assets.stages import intake
 from alumni_assets.survey.sampling import write_sample
+from alumni_assets_tests.pipeline.answers import answers, csv_bytes
+from alumni_assets_tests.pipeline.conftest import Pipeline
+from alumni_assets_tests.pipeline.test_sensors import age, runs_of, tick
+from alumni_assets_tests.torture.commands import PROCESSES
 
 pytestmark = pytest.mark.slow
 ALUMNI = str(Path(sys.executable).with_name("alumni"))
@@ -67,5 +73,43 @@ def test_the_next_command_takes_in_what_the_killed_one_did_not(
 
 @pytest.mark.usefixtures("killed")
 def test_a_sensor_ends_the_run_of_a_killed_command(tmp_path: Path, instance: DagsterInstance) -> None:
-    end_orphaned_runs(tmp_path / "home", instance)
+    pipeline = Pipeline(tmp_path, instance=instance)
+    age(pipeline, "big.csv")
+    assert runs_of(tick(pipeline)) == []
     assert [run.status for run in instance.get_runs()] == [DagsterRunStatus.FAILURE]
+    assert runs_of(tick(pipeline)) == [(["big.csv"], [])]
+
+
+def die_of_the_deadly(folder: Path) -> None:
+    """A process that works as `alumni run`, and that one file kills."""
+    pin = intake.pin
+
+    def pin_or_die(lake: Any, register: Any, key: str, *more: Any) -> Any:
+        if key == "deadly.csv":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return pin(lake, register, key, *more)
+
+    os.environ |= Pipeline(folder).environment
+    os.chdir(folder)
+    intake.pin = pin_or_die
+    with OnePass() as one_pass:
+        one_pass.run(None, "")
+
+
+def test_what_kills_the_process_that_takes_it_in_is_given_up_and_holds_up_no_other(
+    tmp_path: Path, instance: DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = Pipeline(tmp_path, instance=instance)
+    for key, content in {"deadly.csv": answers(1), "fine.csv": answers(2)}.items():
+        pipeline.put(key, csv_bytes(content))
+        age(pipeline, key)
+    ends = []
+    for _ in range(4):
+        process = PROCESSES.Process(target=die_of_the_deadly, args=(tmp_path,))
+        process.start()
+        process.join(120)
+        ends.append((process.exitcode, sorted(seen.key for seen in pipeline.facts.seen.values())))
+    assert ends == [(-signal.SIGKILL, []), *[(-signal.SIGKILL, ["fine.csv"])] * 2, (0, ["fine.csv"])]
+    capfd.readouterr()
+    assert runs_of(tick(pipeline)) == []
+    assert "deadly.csv" in capfd.readouterr().err

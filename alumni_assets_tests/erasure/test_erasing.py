@@ -185,12 +185,16 @@ def test_nothing_is_taken_in_without_the_key_of_the_ledger(pipeline: Pipeline, k
 def test_uploads_that_cannot_be_searched_are_deleted_where_that_is_asked_for(erased: World, pipeline: Pipeline) -> None:
     pinned = pipeline.root / "pinned" / erased.uploads["no table.csv"].replace("@", "-")
     assert pinned.exists()
+    pipeline.put("person.pdf", b"%PDF-1.7 " + NEEDLES[0].encode())
     with in_environment(pipeline):
+        assert pipeline.take_in("person.pdf").success
+        assert places_of(pipeline.root)
         # a copied lake has other etags, so that what is under raw/ counts as put again
         assert pipeline.take_in("no table.csv").success
         erase(pipeline, delete_unreadable=True)
     assert not pinned.exists()
     assert not (pipeline.raw / "no table.csv").exists()
+    assert places_of(pipeline.root) == []
 
 
 def test_the_command_says_what_it_needs(pipeline: Pipeline, alumni: Alumni, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,13 @@ def test_only_a_person_starts_the_transformation_and_sends_the_report(graph: dic
     assert by_hand == {*by_sensors, "transformed_survey", "weekly_report", "mailed_report"}
 
 
+def test_no_sensor_and_no_schedule_starts_the_transformation(defs: dg.Definitions) -> None:
+    started = {target.job_name for sensor in defs.sensors or () for target in sensor.targets}
+    started |= {schedule.job_name for schedule in defs.schedules or () if isinstance(schedule, dg.ScheduleDefinition)}
+    assert "take_in_uploads" in started
+    assert "approve_uploads" not in started
+
+
 def test_every_asset_is_described_and_has_an_owner_and_a_group(graph: dict[str, dg.AssetSpec]) -> None:
     assert [name for name, spec in graph.items() if not (spec.description and spec.owners and spec.group_name)] == []
 

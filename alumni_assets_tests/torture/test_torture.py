@@ -90,13 +90,15 @@ def test_each_write_that_fails_is_made_good_by_the_same_command(tmp_path: Path, 
     # A copy of a lake has other times of change, so what is expected is told in a copy as well.
     (expected,) = tell_undisturbed(before.copy(tmp_path / "expected"), [step])
     faults: Counter[str] = Counter()
-    for fault in faults_of(expected.writes):
-        if fault.kind == EVENT and fault.number % _EVENTS_BETWEEN:
-            continue
+    tried = [
+        fault for fault in faults_of(expected.writes) if fault.kind != EVENT or fault.number % _EVENTS_BETWEEN == 0
+    ]
+    for fault in tried:
         telling = before.copy(tmp_path / "telling")
         telling.prepare(step)
         faults[f"{fault.kind} {fault.moment}"] += telling.fail(step, fault).write_failed
         telling.finish(step)
         assert differences(telling.ending(), expected.ending) == [], fault
         telling.remove()
+    assert faults.total() > len(tried) / 2  # how many writes there are is not always the same
     print(f"{step.name}: {faults.total()} faults: {dict(faults)}")
