@@ -219,7 +219,7 @@ def _approvable(facts: Facts, standing: Standing, stands: Mapping[str, Standing]
     if standing.status in {Status.REJECTED, Status.DUPLICATE}:
         raise ApprovalRefusedError(f"{standing.upload} has nothing to approve: {ingested.reason}")
     original = stands.get(ingested.corrects)
-    if original is not None and original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
+    if original is not None and original.status in {Status.SUPERSEDED, Status.WITHDRAWN, Status.DUPLICATE}:
         raise ApprovalRefusedError(
             f"{standing.upload} has nothing to approve: {original.upload}, which it corrects, is {original.status}."
         )

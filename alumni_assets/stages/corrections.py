@@ -168,6 +168,10 @@ def _corrected(facts: Facts, uploads: set[str], correction: str) -> Ingested:
             f"The rows of {upload} count no longer, for {standing.superseded_by} has superseded it. Correct the rows "
             "of that one.",
         )
+    if standing.status is Status.DUPLICATE:
+        raise UnreadableUploadError(
+            "superseded_upload", f"{upload} repeats {standing.superseded_by}. Correct the rows of that one."
+        )
     if standing.status is Status.WITHDRAWN:
         raise UnreadableUploadError("withdrawn_upload", f"{upload} was withdrawn: its rows count no longer.")
     if not ingested.invalid:

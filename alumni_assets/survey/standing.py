@@ -216,7 +216,8 @@ class Standing:
     `counts`: its rows are in the deduplicated table. `waits`: a person may approve it now; both hold when
     it was judged anew since it was approved. The rows approved then count until the new ones are approved
     and transformed; in between, the status is that of the new ones: approved.
-    `arrival` is the number of its newest arrival, the one that an approval now would approve.
+    `arrival` is the number of its newest arrival, the one that an approval now would approve. `superseded_by` is the
+    upload that counts in its place, or that a duplicate repeats.
     `approval` is the decision in force, if any.
     """
 
@@ -284,8 +285,8 @@ def doubled(facts: Facts, uploads: Iterable[str]) -> dict[str, str]:
     """Those of these uploads that wait and only repeat another, and for each the one that it repeats.
 
     Of equal contents one is alive at a time, unless they were judged at the same time, or by rules that had rejected
-    one before. Then the one stays that counts or is approved, else the first received; and so does what a person has
-    decided about, given rows up of or corrected.
+    one before. Then the one stays that counts or is approved; else one of which a person has corrected rows or given
+    rows up; else the first received.
     """
     equal: dict[str, list[str]] = defaultdict(list)
     for seen in facts.seen.values():
@@ -300,12 +301,17 @@ def doubled(facts: Facts, uploads: Iterable[str]) -> dict[str, str]:
         return not is_settled, upload not in spoken_of, facts.seen[upload].received_at, upload
 
     alive = [sorted((some for some in group if stands[some].is_alive), key=rank) for group in groups]
-    return {upload: first for first, *others in filter(None, alive) for upload in others if all(rank(upload)[:2])}
+    return {
+        upload: first
+        for first, *others in filter(None, alive)
+        for upload in others
+        if rank(upload)[0] and (upload not in spoken_of or not rank(first)[0])
+    }
 
 
 def _spoken_of(facts: Facts) -> set[str]:
     corrected = {ingested.corrects for ingested in facts.ingested.values()}
-    return {upload for upload in facts.seen if facts.decisions.get(upload) or facts.waivers.get(upload)} | corrected
+    return {upload for upload in facts.seen if facts.waivers.get(upload)} | corrected
 
 
 def _standing_of_correction(facts: Facts, upload: str, originals: Mapping[str, Standing]) -> Standing:
@@ -325,6 +331,8 @@ def _fallen(facts: Facts, original: Standing) -> Status | None:
     """Whether an upload's rows count no longer: superseded or withdrawn, also where it would be rejected now."""
     if original.status in {Status.SUPERSEDED, Status.WITHDRAWN}:
         return original.status
+    if original.status is Status.DUPLICATE:  # found to be one after rows of it had been corrected
+        return Status.SUPERSEDED
     is_rejected = original.status is Status.REJECTED
     return Status.WITHDRAWN if is_rejected and facts.is_withdrawn(original.upload) else None
 
@@ -362,7 +370,7 @@ def _standing(
         status = Status.TRANSFORMED if is_final else Status.APPROVED
         return Standing(upload, status, counts=True, waits=waits, arrival=arrival, approval=approval)
     if not is_validated:
-        return Standing(upload, Status(ingested.outcome), arrival=arrival)
+        return Standing(upload, Status(ingested.outcome), arrival=arrival, superseded_by=ingested.duplicate_of)
     if counting is not None and arrival < since:
         return Standing(upload, Status.SUPERSEDED, arrival=arrival, approval=approval, superseded_by=counting.upload)
     if approval is not None and (approval.arrival, approval.content) == (arrival, ingested.content):

@@ -26,6 +26,7 @@ def _rejections(pipeline: Pipeline, upload: str) -> dict[str, bytes]:
     pipeline.approve_only(newer)
     withdrawn = pipeline.put_and_take_in("mistake.csv", csv_bytes(term(200)))
     pipeline.withdraw(withdrawn)
+    copy = pipeline.put_and_take_in("copy.csv", csv_bytes(term()))
     fix = pipeline.put_and_take_in("first.csv", correction(upload, {3: answer(3)}))
     both = [*returned(upload, {9: answer(9)}), *returned(newer, {1: answer(9)})]
     bare = returned(upload, {9: answer(9)})
@@ -42,6 +43,7 @@ def _rejections(pipeline: Pipeline, upload: str) -> dict[str, bytes]:
         "unknown_upload    ": correction(upload.upper(), {9: answer(9)}),
         "unknown_upload     ": correction(fix, {1: answer(9)}),
         "superseded_upload": correction(superseded, {9: answer(109)}),
+        "superseded_upload ": correction(copy, {9: answer(9)}),
         "withdrawn_upload": correction(withdrawn, {9: answer(209)}),
         "nothing_to_correct": correction(newer, {1: answer(150)}),
         "no_rows": csv_bytes([], header=NAMED),

@@ -230,6 +230,16 @@ def test_equal_content_counts_once_though_a_withdrawn_copy_of_it_may_be_approved
     assert pipeline.statuses() == {first: "transformed", copy: "withdrawn"}
 
 
+def test_content_that_returns_under_its_name_while_a_copy_of_it_counts_is_a_duplicate(pipeline: Pipeline) -> None:
+    first = put_and_approve(pipeline, "term.csv", A)
+    pipeline.withdraw(first)
+    copy = put_and_approve(pipeline, "copy.csv", A)
+    other = pipeline.put_and_take_in("term.csv", C)
+    assert pipeline.put_and_take_in("term.csv", A) == first
+    assert pipeline.statuses() == {first: "duplicate", copy: "transformed", other: "validated"}
+    assert pipeline.alumni() == dict.fromkeys([1, 2, 3], copy)
+
+
 def test_what_was_superseded_may_not_be_approved(pipeline: Pipeline) -> None:
     first = pipeline.put_and_take_in("term.csv", A)
     second = put_and_approve(pipeline, "term.csv", B)

@@ -232,11 +232,11 @@ RETURNED = ("arrive b", "judge b", "withdraw b", "arrive o", "judge o", "arrive 
         (["arrive a", "judge a"], SECOND[:3], {"a": "b"}),
         (FIRST, SECOND, {}),
         ([*FIRST, "judge a v2"], ["arrive b", "judge b"], {"b": "a"}),
-        (["arrive a", "judge a"], RETURNED, {"a": "b", "o": "b"}),
-        (FIRST, RETURNED, {"o": "a"}),
+        (["arrive a", "judge a"], RETURNED, {"b": "a", "o": "a"}),
+        (FIRST, RETURNED, {"b": "a", "o": "a"}),
     ],
 )
-def test_of_equal_contents_the_one_stays_that_counts_or_was_decided_about_or_came_first(
+def test_of_equal_contents_the_one_stays_that_counts_or_came_first(
     one: Iterable[str], other: Iterable[str], expected: dict[str, str]
 ) -> None:
     facts = equal(history(*one, key="one.csv"), history(*other, key="other.csv"))
@@ -244,12 +244,16 @@ def test_of_equal_contents_the_one_stays_that_counts_or_was_decided_about_or_cam
     assert doubled(facts, ["elsewhere"]) == {}
 
 
-def test_what_a_person_corrects_or_gives_rows_up_of_is_not_taken_for_a_repetition() -> None:
-    facts = equal(history("arrive a", "judge a", key="one.csv"), history("arrive b", "judge b", key="other.csv"))
+def test_what_a_person_corrects_or_gives_rows_up_of_stays_unless_other_content_counts() -> None:
+    other = history("arrive b", "judge b", key="other.csv")
+    facts = equal(history("arrive a", "judge a", key="one.csv"), other)
     waiver = Waiver("b", 1, ("1",), "", "Ana", NOW, "unknown")
     assert doubled(replace(facts, waivers={"b": [waiver]}), facts.seen) == {"a": "b"}
     mended = {**facts.ingested, "c": Ingested("c", "validated", NOW, corrects="b")}
     assert doubled(replace(facts, ingested=mended), facts.seen) == {"a": "b"}
+    both = replace(facts, ingested=mended, waivers={"a": [replace(waiver, upload="a")]})
+    assert doubled(both, facts.seen) == {}
+    assert doubled(replace(equal(history(*FIRST, key="one.csv"), other), ingested=mended), facts.seen) == {"b": "a"}
 
 
 _event = st.builds(
@@ -333,6 +337,7 @@ def test_at_most_one_upload_of_a_key_counts_and_it_was_approved_and_made(events:
         ([*FIRST, "arrive c", "mend c a", *SECOND], "a superseded, b transformed*, c superseded"),
         ([*FIRST, *FIXED, "withdraw a"], "a withdrawn, c withdrawn"),
         ([*FIRST, *FIXED, *SECOND, "withdraw b"], "a transformed*, b withdrawn, c transformed*"),
+        (["arrive a", "judge a", *FIXED, "duplicate a"], "a duplicate, c superseded"),
         # Content put back after a correction came under the same name was there all the time.
         ([*FIRST, *FIXED, "arrive a"], "a transformed*, c transformed*"),
     ],
