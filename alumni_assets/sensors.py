@@ -138,8 +138,8 @@ def lost_uploads_sensor(interval: int) -> SensorDefinition:
         jobs=[jobs.TAKE_IN, jobs.RENEW],
         minimum_interval_seconds=max(interval, _LOSSES_SECONDS),
         default_status=DefaultSensorStatus.RUNNING,
-        description="Enters uploads again that Dagster's event store, or the lake's invalid/, has lost; "
-        "makes the tables again where the warehouse is lost.",
+        description="Enters uploads again that Dagster's event store, or the lake's invalid/, has lost, and those "
+        "that were pinned and not judged before their file was gone; makes the tables again where the warehouse is.",
     )
     def lost_uploads(
         context: SensorEvaluationContext, lake: LakeResource, survey: SurveyResource, warehouse: WarehouseResource
