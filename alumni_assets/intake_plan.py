@@ -145,6 +145,13 @@ def unjudged_uploads(facts: Facts, raw: Known) -> list[str]:
     )
 
 
+def tried(facts: Facts, upload: str, attempts: Mapping[str, int]) -> int:
+    """How often it was begun in vain to take an upload in, from its file or from its pinned copy."""
+    log = facts.arrivals.get(facts.seen[upload].key, ())
+    identities = {layout.upload_identity(upload), *(_identity(arrival) for arrival in log if arrival.upload == upload)}
+    return sum(attempts.get(identity, 0) for identity in identities)
+
+
 def _is_there(last: Arrival | None, upload: str, raw: Known) -> bool:
     is_last = last is not None and last.upload == upload
     return last is not None and is_last and raw.get(last.key) == (last.etag or "", last.size)

@@ -91,8 +91,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         unarchived = pending_work.find_unarchived(self._lake, facts, self._instance)
         uploads = set(approval.approved_but_not_made(facts, made, unarchived))
         if approver is not None:
-            quarantine = Quarantine(facts, standings(facts))
-            uploads |= {upload for upload in approval.waiting(facts) if not quarantine.blocking_checks(upload)}
+            uploads |= set(approval.approvable(facts))
         self._archive([upload for upload in unarchived if upload not in uploads])
         self._renew(sorted(uploads, key=lambda upload: facts.seen[upload].received_at), approver or "", note)
         return self._report(before, self._register.facts())

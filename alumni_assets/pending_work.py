@@ -114,12 +114,15 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
     facts, attempts = register.facts(), register.attempts()
     lost = intake_plan.lost_uploads(facts, partitions, stored)
     raw = intake_plan.listed_objects(lake.list(layout.RAW))
-    lost += intake_plan.unjudged_uploads(facts, raw)
-    lost += [upload for upload in doubled(facts, facts.seen) if upload not in lost]
+    lost += sorted(doubled(facts, facts.seen).keys() - set(lost))
     if not unfinished(instance, jobs.TAKE_IN.name):  # whose attempt may be at a file that went just now
         for identity in intake_plan.outdated_attempts(facts, raw, attempts):
             register.end_attempts(identity)
-    return intake_plan.plan_again(lost, attempts, intake_limits(contract))
+    limits = intake_limits(contract)
+    found = intake_plan.plan_again(lost, attempts, limits)
+    unjudged = intake_plan.unjudged_uploads(facts, raw)  # alone; what was given up was told before
+    begun = [upload for upload in unjudged if intake_plan.tried(facts, upload, attempts) < limits.attempts]
+    return replace(found, alone=(*found.alone, *begun[: limits.uploads]))
 
 
 def rests(instance: DagsterInstance) -> bool:

@@ -50,7 +50,7 @@ _TIMES: dict[type, list[str]] = {
     for kind in _KINDS.values()
 }
 _ATTEMPTS = "attempts"
-_MADE_ANEW = {Seen, Ingested, Arrival, Transformed}  # from the file, or its pinned copy; what people said is not
+_MADE_ANEW = {Seen, Ingested, Transformed}  # from the file, or its pinned copy; what people said is not
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
@@ -370,7 +370,8 @@ def _decoded(kind: type[F], key: str, body: bytes) -> F:
                 values[name] = datetime.fromisoformat(values[name])
         return kind(**values)
     except (ValueError, TypeError, AttributeError) as error:
-        way_out = ", or delete it: what it says is then made anew" if kind in _MADE_ANEW else ""
+        anew = ", or delete it: what it says is then made anew, of the upload's file or its pinned copy"
+        way_out = anew if kind in _MADE_ANEW else ""
         raise RegisterError(
             f"The fact {key} in the lake's register cannot be read ({error}). Restore it from a backup{way_out}."
         ) from error

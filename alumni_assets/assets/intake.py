@@ -239,6 +239,9 @@ class _Step:
         for upload, other in doubled(facts, self.worked_on).items():
             repeated = intake.repetition(facts.seen[upload], other, intake.utc_now())
             self.register.enter_ingested(repeated)
+            if self.register.facts().decisions.get(upload, ()) != facts.decisions.get(upload, ()):
+                self.register.enter_ingested(facts.ingested[upload])  # somebody decided about it just now
+                continue
             yield self._raw(facts.seen[upload], {"status": "duplicate", "note": repeated.reason})
 
     @contextmanager
@@ -286,7 +289,7 @@ class _Step:
         with self._attempt(layout.upload_identity(upload)):
             log = self.register.facts(intake.RECENT_SECONDS).arrivals.get(seen.key, ())
             arrivals = [arrival for arrival in log if arrival.upload == upload]
-            if not arrivals:  # its intake was killed between two entries, and its file is gone since
+            if not log:  # its intake was killed between two entries, and its file is gone since
                 self.register.append_arrival(Arrival(seen.key, 0, upload, None, seen.size, intake.utc_now()))
             yield from self._ingest(seen) if self.judge_again else self._reported_or_ingested(seen)
             for arrival in arrivals:  # an intake that was killed at its end left its attempt behind

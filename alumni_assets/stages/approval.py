@@ -22,6 +22,7 @@ from alumni_assets.survey.standing import (
     Ingested,
     Standing,
     Status,
+    doubled,
     same_content,
     standings,
     standings_of,
@@ -66,6 +67,8 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
     approval was asked for, and when those stored are not the ones that were checked.
     """
     facts = register.facts(RECENT_SECONDS)
+    if same_content(facts, upload):  # which may have been approved just now
+        facts = register.facts()
     while True:
         decision, is_new = _decision(lake, facts, upload, request)
         if not is_new or register.append_next(decision):
@@ -86,7 +89,8 @@ def _decision(lake: Lake, facts: Facts, upload: str, request: Request) -> tuple[
             f"{upload} has nothing to approve: {standing.superseded_by} under the same name counts in its place. To "
             "return to it, withdraw that one, or put the file under its name again."
         )
-    _require_no_equal(facts, upload)
+    if not standing.counts:
+        _require_no_equal(facts, upload)
     if not request.approved_by.strip():
         raise ApprovalRefusedError(
             "Nobody is named as approving. Fill in approved_by, or set ALUMNI_APPROVER to your name."
@@ -143,6 +147,13 @@ def waiting(facts: Facts) -> list[str]:
     return sorted(found, key=lambda upload: (facts.seen[upload].received_at, upload))
 
 
+def approvable(facts: Facts) -> list[str]:
+    """The waiting uploads whose approval no check and no equal content stands in the way of, first seen first."""
+    quarantine, found = Quarantine(facts, standings(facts)), waiting(facts)
+    repeated = doubled(facts, found)
+    return [upload for upload in found if upload not in repeated and not quarantine.blocking_checks(upload)]
+
+
 def approved_but_not_made(facts: Facts, made: Collection[str], unarchived: Collection[str]) -> list[str]:
     """Approved uploads whose transformation is not there, or not archived; `made` are the transformed keys in the lake.
 
@@ -168,10 +179,8 @@ def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
     quarantine = Quarantine(facts, standings(facts))
     return [
         upload
-        for upload in waiting(facts)
-        if not quarantine.blocking_checks(upload)
-        and not facts.ingested[upload].drifted
-        and quarantine.open_share(upload) <= rules.max_invalid_share
+        for upload in approvable(facts)
+        if not facts.ingested[upload].drifted and quarantine.open_share(upload) <= rules.max_invalid_share
     ]
 
 
@@ -231,8 +240,8 @@ def _require_no_equal(facts: Facts, upload: str) -> None:
     for other, standing in standings_of(facts, others).items():
         if other in others and (standing.counts or standing.status is Status.APPROVED):
             raise ApprovalRefusedError(
-                f"{upload} has nothing to approve: {other} has the same content and counts. To let this one count in "
-                "its place, withdraw that one first."
+                f"{upload} has nothing to approve: {other} has the same content, and is approved. Its rows are in the "
+                "tables, or will be."
             )
 
 

@@ -7,7 +7,7 @@ was approved again on the same day the one before may be there; it names other r
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, LakeKeyError
@@ -18,6 +18,10 @@ from alumni_assets.survey.standing import Facts, Seen, Transformed
 MANIFEST = "manifest.json"
 UNVERIFIABLE = "the storage has no SHA-256 of it, and it is in cold storage, where it cannot be read"
 _ROWS = "transformed.parquet"
+
+
+class ArchiveError(Exception):
+    """What is to be archived is not what was pinned or made."""
 
 
 @dataclass(frozen=True)
@@ -149,5 +153,11 @@ def _copied(lake: Lake, source: str, key: str, sha256: str, storage_class: str |
     entry = lake.stat(source)
     if entry is None:
         raise LakeKeyError(f"{lake.url(source)} is gone, so it cannot be archived. Restore it from a backup.")
+    copy = ArchivedFile(key, entry.size, sha256, source)
+    if archived and (wrong := damage(lake, replace(copy, key=source))):
+        raise ArchiveError(
+            f"{lake.url(source)} is not what is to be archived ({wrong}), and does not take the place of the copy "
+            "that is there. Restore it from a backup."
+        )
     lake.copy(source, key, storage_class)
-    return ArchivedFile(key, entry.size, sha256, source)
+    return copy

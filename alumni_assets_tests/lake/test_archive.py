@@ -19,6 +19,7 @@ from alumni_assets.resources.lake_interface import Readiness
 from alumni_assets.stages.archive import (
     UNVERIFIABLE,
     ArchivedFile,
+    ArchiveError,
     archive_upload,
     archived_files,
     damaged_copies,
@@ -140,6 +141,14 @@ def test_an_undamaged_copy_is_not_replaced_by_a_source_that_was_damaged_since(pl
     place.plant(PINNED, ORIGINAL.replace(b"Ana", b"Eva"))
     assert archive_upload(place.lake, SEEN, DONE, "DEEP_ARCHIVE") == (folder, copies)
     assert damaged_copies(place.lake, copies) == {}
+
+
+def test_a_damaged_copy_is_not_replaced_by_a_damaged_source(place: Place, archived: Any) -> None:
+    original = archived[1][0]
+    for key in (PINNED, original.key):
+        place.plant(key, ORIGINAL.replace(b"Ana", b"Eva"))
+    with pytest.raises(ArchiveError, match=r"is not what is to be archived \(the checksum differs\)"):
+        archive_upload(place.lake, SEEN, DONE, "DEEP_ARCHIVE")
 
 
 def test_without_an_archive_there_is_nothing_to_restore(lake: Lake) -> None:

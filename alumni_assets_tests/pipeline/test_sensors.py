@@ -235,15 +235,28 @@ def test_what_was_pinned_and_not_judged_is_judged_though_its_file_is_gone_or_ano
     left = sorted(upload for upload, status in settled.statuses().items() if status == "seen")
     assert [settled.facts.seen[upload].key for upload in left] == ["gone.csv", "replaced.csv"]
     found = tick(settled, "lost_uploads")
-    assert runs_of(found) == [([], left)]
-    assert run_requested(settled, found) == [True]
+    assert runs_of(found) == [([], [upload]) for upload in left]
+    assert run_requested(settled, found) == [True, True]
     assert set(settled.statuses().values()) == {"validated"}
-    assert [settled.standing(upload).arrival > 0 for upload in left] == [True, True]
+    gone, replaced = (settled.standing(upload).arrival for upload in left)
+    assert (gone, replaced) == (1, 1 if fails == "enter_ingested" else 0)  # before what came in its place
     assert runs_of(tick(settled, "lost_uploads")) == []
     assert dict(settled.register.attempts()) == {}
 
 
-@pytest.mark.parametrize("kind", ["seen", "ingested", "arrivals"])
+def test_what_was_given_up_is_not_tried_again_when_its_file_goes(
+    settled: Pipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settled.put("gone.csv", GOOD)
+    for _ in range(3):
+        break_off_after_pinning(settled, "gone.csv", fails="enter_ingested")
+    settled.lake.delete("raw/gone.csv")
+    capfd.readouterr()
+    assert runs_of(tick(settled, "lost_uploads")) == []
+    assert "gone.csv" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["seen", "ingested"])
 def test_a_damaged_fact_that_is_deleted_lets_the_file_be_taken_in_anew(settled: Pipeline, kind: str) -> None:
     settled.put("a.csv", GOOD)
     assert run_requested(settled, tick(settled)) == [True]

@@ -8,9 +8,10 @@ import pytest
 
 from alumni_assets import layout
 from alumni_assets.assets import intake as intake_assets
+from alumni_assets.register import Register
 from alumni_assets.stages import intake
 from alumni_assets.stages.engine import LocalEngine
-from alumni_assets.survey.standing import Seen
+from alumni_assets.survey.standing import Ingested, Seen
 
 from .answers import answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline, failure_of
@@ -223,11 +224,33 @@ def test_equal_content_counts_once_though_a_withdrawn_copy_of_it_may_be_approved
     pipeline.withdraw(first)
     copy = put_and_approve(pipeline, "copy.csv", A)
     refused = failure_of(pipeline.materialize("transformed_survey", first, approved_by=APPROVER))
-    assert f"{first} has nothing to approve: {copy} has the same content and counts." in refused
+    assert f"{first} has nothing to approve: {copy} has the same content, and is approved." in refused
     assert pipeline.statuses() == {first: "withdrawn", copy: "transformed"}
     pipeline.withdraw(copy)
     pipeline.approve_only(first)
     assert pipeline.statuses() == {first: "transformed", copy: "withdrawn"}
+
+
+def test_what_is_approved_while_it_is_entered_as_a_duplicate_stays(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.put("term.csv", A)
+    pipeline.put("copy of term.csv", A)
+    judge_meanwhile(pipeline, monkeypatch, "term.csv", "copy of term.csv", approves=False)
+    enter = Register.enter_ingested
+
+    def enter_and_approve(register: Register, ingested: Ingested) -> None:
+        if ingested.duplicate_of:
+            monkeypatch.setattr(Register, "enter_ingested", enter)
+            pipeline.approve_only(ingested.upload)
+        enter(register, ingested)
+
+    monkeypatch.setattr(Register, "enter_ingested", enter_and_approve)
+    assert pipeline.take_in("term.csv").success
+    first, copy = pipeline.upload_of("term.csv"), pipeline.upload_of("copy of term.csv")
+    assert pipeline.statuses() == {first: "validated", copy: "transformed"}
+    assert pipeline.renew().success
+    assert runs_of(tick(pipeline, "lost_uploads")) == [([], [first])]
 
 
 def test_content_that_returns_under_its_name_while_a_copy_of_it_counts_is_a_duplicate(pipeline: Pipeline) -> None:
