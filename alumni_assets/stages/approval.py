@@ -67,7 +67,7 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
     approval was asked for, and when those stored are not the ones that were checked.
     """
     facts = register.facts(RECENT_SECONDS)
-    if same_content(facts, upload):  # which may have been approved just now
+    if upload in facts.seen and same_content(facts, upload):  # which may have been approved just now
         facts = register.facts()
     while True:
         decision, is_new = _decision(lake, facts, upload, request)

@@ -14,6 +14,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from alumni_assets import checks, layout
 from alumni_assets.contract import Contract
 from alumni_assets.stages import corrections, validation
+from alumni_assets.stages.approval import ApprovalRefusedError, Request, approve
 from alumni_assets.stages.archive import archive_folder, archived_files, damaged_copies
 from alumni_assets.stages.transformation import TransformedUpload
 from alumni_assets.stages.validation import Validated
@@ -203,6 +204,15 @@ def test_there_is_nothing_to_approve_in_some_uploads(
     assert pipeline.statuses()[upload] == status
     reason = failure_of(pipeline.materialize("transformed_survey", upload))
     assert pipeline.ingested(upload).reason in reason
+
+
+def test_an_upload_that_there_is_not_is_neither_approved_nor_withdrawn(pipeline: Pipeline) -> None:
+    with pytest.raises(
+        ApprovalRefusedError, match=r"^There is no upload term\.csv@00000000\. `alumni status` lists them"
+    ):
+        approve(pipeline.lake, pipeline.register, "term.csv@00000000", Request(APPROVER))
+    with pytest.raises(ApprovalRefusedError, match="There is no upload"):
+        pipeline.withdraw("term.csv@00000000")
 
 
 def change_valid_rows(pipeline: Pipeline, upload: str) -> None:
