@@ -22,7 +22,7 @@ from dagster import (
     asset,
 )
 
-from alumni_assets import automation, checks, presentation
+from alumni_assets import automation, checks, presentation, table_checks
 from alumni_assets.assets import common
 from alumni_assets.assets.set_aside import corrections_to_report, set_aside_state
 from alumni_assets.assets.waiting import report_waiting
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
 
 _SHOWN_ROWS = 20
 _ALUMNI_CHECKS = {
-    checks.IDS_UNIQUE: "Each alumnus has one row.",
-    checks.EVERY_ALUMNUS_PRESENT: "Every alumnus of every upload that counts is there, and no other.",
-    checks.NEWEST_WINS: "Each alumnus' row is the newest of their submissions.",
+    table_checks.IDS_UNIQUE: "Each alumnus has one row.",
+    table_checks.EVERY_ALUMNUS_PRESENT: "Every alumnus of every upload that counts is there, and no other.",
+    table_checks.NEWEST_WINS: "Each alumnus' row is the newest of their submissions.",
 }
 
 
@@ -108,7 +108,7 @@ def deduplicated_survey(
             merged = merge_uploads(
                 connection, versions, lambda upload: transformed_rows(objects, counting[upload]), corrections, rows_of
             )
-            return merged, checks.of_alumni(connection, rows)
+            return merged, table_checks.of_alumni(connection, rows)
 
     try:
         report, outcomes = merge()
@@ -146,7 +146,7 @@ def _merge_metadata(report: MergeReport) -> dict[str, Any]:
     automation_condition=automation.FOLLOWS_TABLES,
     check_specs=[
         AssetCheckSpec(
-            checks.LAST_IS_CURRENT,
+            table_checks.LAST_IS_CURRENT,
             asset="alumni_history",
             description="Each alumnus' last period is their row in alumni, and the periods follow on each other.",
         )
@@ -172,7 +172,7 @@ def alumni_history(
     ):
         report = refresh_history(connection, survey.contract().rules.time_zone, rows_of)
     with warehouse.writing() as connection:  # what is not committed yet takes up memory that the check needs
-        outcome = checks.last_is_current(connection)
+        outcome = table_checks.last_is_current(connection)
     return MaterializeResult(
         metadata=presentation.speed(report.periods, time.monotonic() - started)
         | {
@@ -180,7 +180,7 @@ def alumni_history(
             "alumni_reconsidered": report.reconsidered,
             "path": str(warehouse.path),
         },
-        check_results=[_check_result(checks.LAST_IS_CURRENT, outcome)],
+        check_results=[_check_result(table_checks.LAST_IS_CURRENT, outcome)],
     )
 
 
@@ -220,7 +220,8 @@ def _answer_asset(name: str) -> AssetsDefinition:
                 changed = refresh_answer(connection, name, rows_of)
             rows = count_rows(connection, name)
             shown = _first_rows(connection, table)
-            results = [_check_result(check, checks.reconciles(connection, name)) for check in _answer_checks(name)]
+            outcomes = {check: table_checks.reconciles(connection, name) for check in _answer_checks(name)}
+            results = [_check_result(check, outcome) for check, outcome in outcomes.items()]
         return MaterializeResult(
             metadata=presentation.speed(rows, time.monotonic() - started)
             | {"dagster/row_count": rows, "changed": changed, "path": str(warehouse.path)}
@@ -232,7 +233,7 @@ def _answer_asset(name: str) -> AssetsDefinition:
 
 
 def _answer_checks(name: str) -> list[str]:
-    return [checks.RECONCILES] if name in ANSWERS else []
+    return [table_checks.RECONCILES] if name in ANSWERS else []
 
 
 def _first_rows(connection: "DuckDBPyConnection", table: Table) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alumni_assets import checks
+from alumni_assets import table_checks
 from alumni_assets.warehouse.history import HistoryReport, refresh_history
 from alumni_assets_tests.warehouse.surveys import RECEIVED, Row, Survey, response
 
@@ -19,7 +19,7 @@ MANILA = "Asia/Manila"
 def refreshed(survey: Survey) -> HistoryReport:
     with survey.warehouse.writing() as connection:
         report = refresh_history(connection, MANILA)
-        assert checks.last_is_current(connection).passed
+        assert table_checks.last_is_current(connection).passed
     return report
 
 
@@ -43,7 +43,7 @@ def test_a_history_that_does_not_end_with_the_row_in_alumni_or_has_gaps_is_notic
     refreshed(survey)
     with survey.warehouse.writing() as connection:
         connection.execute(harm)
-        assert not checks.last_is_current(connection).passed
+        assert not table_checks.last_is_current(connection).passed
 
 
 def test_alumni_who_were_merged_after_the_history_was_made_are_not_held_against_it(survey: Survey) -> None:
@@ -53,9 +53,8 @@ def test_alumni_who_were_merged_after_the_history_was_made_are_not_held_against_
     refreshed(survey)
     survey.merge("a", "b")
     with survey.warehouse.writing() as connection:
-        assert (
-            checks.last_is_current(connection).description == "The last periods of 1 alumni are their rows in alumni."
-        )
+        said = table_checks.last_is_current(connection).description
+    assert said == "The last periods of 1 alumni are their rows in alumni."
 
 
 def test_each_submission_that_differs_begins_a_period_and_ends_the_one_before(survey: Survey) -> None:

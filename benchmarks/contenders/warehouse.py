@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from alumni_assets import checks
+from alumni_assets import checks, table_checks
 from alumni_assets.contract import default_contract
 from alumni_assets.dashboard.keeping import keep_page
 from alumni_assets.layout import transformed_key
@@ -63,7 +63,7 @@ class Tables:
 
     def _check_alumni(self) -> None:
         with self._warehouse.writing() as connection:
-            _require(*checks.of_alumni(connection, self._rows).values())
+            _require(*table_checks.of_alumni(connection, self._rows).values())
 
     def _transformed_rows(self) -> Iterator[tuple[str, int]]:
         for entry in self._uploads.list("transformed/"):
@@ -80,7 +80,7 @@ class Tables:
 
     def _check_history(self) -> None:
         with self._warehouse.writing() as connection:
-            _require(checks.last_is_current(connection))
+            _require(table_checks.last_is_current(connection))
 
     def _answer(self) -> None:
         """Each in a transaction of its own, as their assets do it."""
@@ -91,7 +91,7 @@ class Tables:
                 else:
                     refresh_answer(connection, name)
                 if name in ANSWERS:
-                    _require(checks.reconciles(connection, name))
+                    _require(table_checks.reconciles(connection, name))
 
 
 def _require(*outcomes: checks.Outcome) -> None:
