@@ -132,29 +132,31 @@ def unreported_uploads(facts: Facts, attempts: Collection[str]) -> list[str]:
     return sorted(upload for upload in begun if upload in facts.ingested)
 
 
-def unjudged_uploads(facts: Facts, raw: Known) -> list[str]:
+def unjudged_uploads(facts: Facts, raw: Known, attempts: Mapping[str, int], limits: Limits) -> tuple[str, ...]:
     """Uploads that were pinned and not judged, and whose file is not under raw/ any more, or is another by now.
 
-    `raw` is by `listed_objects`. What is there still is found as a new object.
+    `raw` is by `listed_objects`. What is there still is found as a new object; what was given up stays so.
     """
     last = last_arrivals(facts)
-    return sorted(
+    found = [
         upload
         for upload, seen in facts.seen.items()
-        if upload not in facts.ingested and not _is_there(last.get(seen.key), upload, raw)
-    )
+        if upload not in facts.ingested
+        and not _is_there(last.get(seen.key), upload, raw)
+        and _tried(facts, upload, attempts) < limits.attempts
+    ]
+    return tuple(sorted(found)[: limits.uploads])
 
 
-def tried(facts: Facts, upload: str, attempts: Mapping[str, int]) -> int:
+def _is_there(last: Arrival | None, upload: str, raw: Known) -> bool:
+    return last is not None and last.upload == upload and raw.get(last.key) == (last.etag or "", last.size)
+
+
+def _tried(facts: Facts, upload: str, attempts: Mapping[str, int]) -> int:
     """How often it was begun in vain to take an upload in, from its file or from its pinned copy."""
     log = facts.arrivals.get(facts.seen[upload].key, ())
     identities = {layout.upload_identity(upload), *(_identity(arrival) for arrival in log if arrival.upload == upload)}
     return sum(attempts.get(identity, 0) for identity in identities)
-
-
-def _is_there(last: Arrival | None, upload: str, raw: Known) -> bool:
-    is_last = last is not None and last.upload == upload
-    return last is not None and is_last and raw.get(last.key) == (last.etag or "", last.size)
 
 
 def outdated_attempts(facts: Facts, raw: Known, attempts: Collection[str]) -> list[str]:

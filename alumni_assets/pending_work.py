@@ -21,7 +21,8 @@ from alumni_assets.resources.lake_interface import Lake, LakeEntry, LakeError, c
 from alumni_assets.resources.queue import Message, UploadQueueResource
 from alumni_assets.resources.warehouse import WarehouseResource
 from alumni_assets.stages.archive import unarchived
-from alumni_assets.survey.standing import Facts, doubled, standings
+from alumni_assets.survey.equal_content import repetitions
+from alumni_assets.survey.standing import Facts, standings
 from alumni_assets.upload_events import NoUploadEventError, created_keys
 
 MOST_UPLOADS = 500
@@ -111,18 +112,15 @@ def find_lost(lake: Lake, register: Register, contract: Contract, instance: Dags
     """
     partitions = instance.get_dynamic_partitions(UPLOADS.name or "")
     stored = {entry.key for entry in lake.list(layout.INVALID)}
-    facts, attempts = register.facts(), register.attempts()
-    lost = intake_plan.lost_uploads(facts, partitions, stored)
+    facts, attempts, limits = register.facts(), register.attempts(), intake_limits(contract)
+    lost = set(intake_plan.lost_uploads(facts, partitions, stored)) | repetitions(facts, facts.seen).keys()
     raw = intake_plan.listed_objects(lake.list(layout.RAW))
-    lost += sorted(doubled(facts, facts.seen).keys() - set(lost))
     if not unfinished(instance, jobs.TAKE_IN.name):  # whose attempt may be at a file that went just now
         for identity in intake_plan.outdated_attempts(facts, raw, attempts):
             register.end_attempts(identity)
-    limits = intake_limits(contract)
-    found = intake_plan.plan_again(lost, attempts, limits)
-    unjudged = intake_plan.unjudged_uploads(facts, raw)  # alone; what was given up was told before
-    begun = [upload for upload in unjudged if intake_plan.tried(facts, upload, attempts) < limits.attempts]
-    return replace(found, alone=(*found.alone, *begun[: limits.uploads]))
+    found = intake_plan.plan_again(sorted(lost), attempts, limits)
+    begun = intake_plan.unjudged_uploads(facts, raw, attempts, limits)
+    return replace(found, alone=(*found.alone, *begun))
 
 
 def rests(instance: DagsterInstance) -> bool:

@@ -41,6 +41,7 @@ from alumni_assets.stages.engine import Engine
 from alumni_assets.stages.keeping_out import Doorkeeper, ErasureKeyError
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.drift import Batch, Comparison, Profile, compared
+from alumni_assets.survey.equal_content import repetitions, same_content
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.quarantine import corrections_by_upload
 from alumni_assets.survey.standing import (
@@ -53,8 +54,6 @@ from alumni_assets.survey.standing import (
     Ingested,
     Seen,
     Status,
-    doubled,
-    same_content,
 )
 
 if TYPE_CHECKING:
@@ -152,11 +151,11 @@ def take_in(
         try:
             if config.keys:
                 step.announce(config.keys, step.pinned_now)
-                yield from common.one_by_one(context, config.keys, step.new, "taken in", step.settle)
+                yield from common.one_by_one(context, config.keys, step.new, "taken in", step.enter_repetitions)
             else:
                 uploads = common.uploads_of_run(context, config.uploads)
                 step.announce(uploads, step.pinned_before)
-                yield from common.one_by_one(context, uploads, step.again, "taken in again", step.settle)
+                yield from common.one_by_one(context, uploads, step.again, "taken in again", step.enter_repetitions)
         finally:
             report_waiting(context.instance, step.register)
 
@@ -233,10 +232,10 @@ class _Step:
             elif not self.context.instance.has_dynamic_partition("uploads", arrived.seen.upload):
                 yield from self._reported_or_ingested(arrived.seen)
 
-    def settle(self) -> Events:
+    def enter_repetitions(self) -> Events:
         """Enter as a duplicate what another run judged at the same time, under another name."""
         facts = self.register.facts()
-        for upload, other in doubled(facts, self.worked_on).items():
+        for upload, other in repetitions(facts, self.worked_on).items():
             repeated = intake.repetition(facts.seen[upload], other, intake.utc_now())
             self.register.enter_ingested(repeated)
             if self.register.facts().decisions.get(upload, ()) != facts.decisions.get(upload, ()):

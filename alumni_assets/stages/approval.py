@@ -13,6 +13,7 @@ from alumni_assets.register import Register, next_number
 from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.intake import RECENT_SECONDS, utc_now
+from alumni_assets.survey.equal_content import repetitions, same_content
 from alumni_assets.survey.quarantine import Quarantine, corrections_by_upload
 from alumni_assets.survey.standing import (
     INTAKE_CHECKS,
@@ -22,8 +23,6 @@ from alumni_assets.survey.standing import (
     Ingested,
     Standing,
     Status,
-    doubled,
-    same_content,
     standings,
     standings_of,
 )
@@ -149,8 +148,12 @@ def waiting(facts: Facts) -> list[str]:
 
 def approvable(facts: Facts) -> list[str]:
     """The waiting uploads whose approval no check and no equal content stands in the way of, first seen first."""
-    quarantine, found = Quarantine(facts, standings(facts)), waiting(facts)
-    repeated = doubled(facts, found)
+    return _approvable_by(facts, Quarantine(facts, standings(facts)))
+
+
+def _approvable_by(facts: Facts, quarantine: Quarantine) -> list[str]:
+    found = waiting(facts)
+    repeated = repetitions(facts, found)
     return [upload for upload in found if upload not in repeated and not quarantine.blocking_checks(upload)]
 
 
@@ -179,7 +182,7 @@ def may_approve_itself(facts: Facts, rules: ApprovalRules) -> list[str]:
     quarantine = Quarantine(facts, standings(facts))
     return [
         upload
-        for upload in approvable(facts)
+        for upload in _approvable_by(facts, quarantine)
         if not facts.ingested[upload].drifted and quarantine.open_share(upload) <= rules.max_invalid_share
     ]
 

@@ -15,6 +15,7 @@ from alumni_assets.register import Register, next_number
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.equal_content import same_content
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.naming import upload_id
 from alumni_assets.survey.quarantine import LIVE_CORRECTIONS, corrections_by_upload
@@ -24,7 +25,6 @@ from alumni_assets.survey.standing import (
     Ingested,
     Seen,
     Status,
-    same_content,
     standings_of,
 )
 from alumni_assets.survey_rules import LimitRules

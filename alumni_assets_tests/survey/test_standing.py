@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -19,10 +19,7 @@ from alumni_assets.survey.standing import (
     Seen,
     Status,
     Transformed,
-    Waiver,
-    doubled,
     last_arrivals,
-    same_content,
     standings,
     standings_of,
 )
@@ -196,64 +193,6 @@ def test_last_arrivals_are_those_found_at_the_key_itself() -> None:
     facts = history("arrive a", "arrive b", "revive a")
     assert {key: arrival.upload for key, arrival in last_arrivals(facts).items()} == {KEY: "b"}
     assert last_arrivals(history("revive a")) == {}
-
-
-def test_equal_content_is_listed_the_first_seen_first() -> None:
-    seen = {
-        name: Seen(name, f"{name}.csv", sha, 1, NOW + timedelta(hours=hour))
-        for name, sha, hour in [("c", "x", 2), ("a", "x", 3), ("b", "x", 2), ("d", "y", 0)]
-    }
-    facts = Facts(seen, {}, {}, {}, {})
-    assert same_content(facts, "a") == ["b", "c"]
-    assert same_content(facts, "d") == []
-
-
-def equal(one: Facts, other: Facts) -> Facts:
-    """These facts together, as if all uploads had the same content; the later named, the later received."""
-    both = together(one, other)
-    seen = {
-        upload: replace(some, sha256="x", received_at=NOW + timedelta(hours=hour))
-        for hour, (upload, some) in enumerate(both.seen.items())
-    }
-    return replace(both, seen=seen)
-
-
-RETURNED = ("arrive b", "judge b", "withdraw b", "arrive o", "judge o", "arrive b")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        (["arrive a", "judge a"], ["arrive b", "judge b"], {"b": "a"}),
-        (["arrive a", "judge a"], ["arrive b"], {}),
-        (["arrive a", "judge a"], ["arrive b", "duplicate b"], {}),
-        (["arrive a", "judge a", "withdraw a"], ["arrive b", "judge b"], {}),
-        (["arrive a", "judge a"], SECOND, {"a": "b"}),
-        (["arrive a", "judge a"], SECOND[:3], {"a": "b"}),
-        (FIRST, SECOND, {}),
-        ([*FIRST, "judge a v2"], ["arrive b", "judge b"], {"b": "a"}),
-        (["arrive a", "judge a"], RETURNED, {"b": "a", "o": "a"}),
-        (FIRST, RETURNED, {"b": "a", "o": "a"}),
-    ],
-)
-def test_of_equal_contents_the_one_stays_that_counts_or_came_first(
-    one: Iterable[str], other: Iterable[str], expected: dict[str, str]
-) -> None:
-    facts = equal(history(*one, key="one.csv"), history(*other, key="other.csv"))
-    assert doubled(facts, facts.seen) == expected
-    assert doubled(facts, ["elsewhere"]) == {}
-
-
-def test_what_a_person_corrects_or_gives_rows_up_of_stays_unless_other_content_counts() -> None:
-    other = history("arrive b", "judge b", key="other.csv")
-    facts = equal(history("arrive a", "judge a", key="one.csv"), other)
-    waiver = Waiver("b", 1, ("1",), "", "Ana", NOW, "unknown")
-    assert doubled(replace(facts, waivers={"b": [waiver]}), facts.seen) == {"a": "b"}
-    mended = {**facts.ingested, "c": Ingested("c", "validated", NOW, corrects="b")}
-    assert doubled(replace(facts, ingested=mended), facts.seen) == {"a": "b"}
-    both = replace(facts, ingested=mended, waivers={"a": [replace(waiver, upload="a")]})
-    assert doubled(both, facts.seen) == {}
-    assert doubled(replace(equal(history(*FIRST, key="one.csv"), other), ingested=mended), facts.seen) == {"b": "a"}
 
 
 _event = st.builds(
