@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
@@ -58,8 +58,8 @@ class Pages:
             self._servers.append(self._start_server(site))
         self.front.start()
         for site in ("viewers", "operators"):
-            until(lambda site=site: self._knows_assets(site, login), f"the server of {site} is ready", seconds=120)
-        until(lambda: self.front.ask("page", login=login).status == 200, "the dashboard is served", seconds=120)
+            self._wait(lambda site=site: self._knows_assets(site, login), f"the server of {site} is ready")
+        self._wait(lambda: self.front.ask("page", login=login).status == 200, "the dashboard is served")
 
     def stop(self) -> None:
         self.front.stop()
@@ -121,6 +121,17 @@ class Pages:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def _wait(self, happened: Callable[[], bool], what: str) -> None:
+        """Wait, while all servers are at work; where it does not come to it, say what they said."""
+        try:
+            until(lambda: happened() or any(server.poll() is not None for server in self._servers), what)
+            assert happened(), f"a server ended before {what}"
+        except AssertionError as error:
+            for site in SITES:
+                said = (self.folder / f"{site}.log").read_text(encoding="utf-8", errors="replace")
+                error.add_note(f"The server of {site} said:\n{said[-3000:]}")
+            raise
 
     def _knows_assets(self, site: Site, login: str) -> bool:
         answer = self.front.graphql(site, login, _READY)
