@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
 from alumni_assets_tests.torture.faults import Fault, Writes, watched_writes
 
@@ -26,7 +28,10 @@ PROCESSES.set_forkserver_preload(
         "alumni_assets.cli",
         "alumni_assets.dashboard.keeping",
         "alumni_assets.one_pass",
+        "alumni_assets.retention",
+        "alumni_assets.sheet.exporting",
         "alumni_assets.stages.corrections",
+        "alumni_assets.stages.erasing",
         "alumni_assets.stages.restoring",
         "alumni_assets.stages.transformation",
         "alumni_assets.survey.correction_files",
@@ -48,12 +53,16 @@ _PATIENCE_SECONDS = 600
 
 @dataclass(frozen=True)
 class Call:
-    """A command, and where it is called with which settings. What it prints is added to `output`."""
+    """A command, and where it is called with which settings. What it prints is added to `output`.
+
+    What is old after `days_later` is old to it now.
+    """
 
     arguments: tuple[str, ...]
     folder: Path
     settings: Mapping[str, str]
     output: Path
+    days_later: int = 0
 
 
 class Command:
@@ -115,7 +124,9 @@ def begun(call: Call, fault: Fault | None = None) -> Iterator[Command]:
 
 def _work(call: Call, fault: Fault | None, tells: Connection) -> None:
     """The process of a command: as the installed program, which calls the same function."""
+    from alumni_assets import retention
     from alumni_assets.cli import main
+    from alumni_assets.stages.intake import utc_now
 
     os.setpgid(0, 0)
     os.chdir(call.folder)
@@ -127,7 +138,8 @@ def _work(call: Call, fault: Fault | None, tells: Connection) -> None:
     os.environ.update(call.settings)
     sys.argv = ["alumni", *call.arguments]
     writes = Writes(fault)
-    with watched_writes(writes):
+    then = utc_now() + timedelta(days=call.days_later)
+    with watched_writes(writes), mock.patch.object(retention, "utc_now", return_value=then):
         tells.send("begun")
         try:
             main()

@@ -18,12 +18,13 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFil
 
 from alumni_assets.instance import open_instance
 from alumni_assets_tests.endings import Ending, ending_of
+from alumni_assets_tests.erasure.conftest import KEY
 from alumni_assets_tests.pipeline.conftest import Pipeline
 from alumni_assets_tests.torture.commands import Call, Finished, begun
 from alumni_assets_tests.torture.faults import MOMENTS, Fault
 from alumni_assets_tests.torture.story import Step, write_rules
 
-BETWEEN, CORRECTION, ANSWERS = "between runs", "correction", "answers"
+BETWEEN, CORRECTION, ANSWERS, ERASURE = "between runs", "correction", "answers", "erasure"
 _STAGE_OF_STEP = {
     "take_in": "ingest",
     "approve_and_transform": "transformation",
@@ -31,8 +32,10 @@ _STAGE_OF_STEP = {
     "deduplicated_survey": "merge",
     "published_survey": "publish",
     "alumni_dashboard": "page",
+    "expire": "expiry",
 }
-STAGES = {*_STAGE_OF_STEP.values(), CORRECTION, ANSWERS, BETWEEN}
+STAGES = {*_STAGE_OF_STEP.values(), CORRECTION, ANSWERS, ERASURE, BETWEEN} - {_STAGE_OF_STEP["expire"]}
+"""Those in which a command can be expected to be killed; expiring is over in a moment."""
 _SETTLED_SECONDS = 60
 
 
@@ -128,8 +131,9 @@ class Telling:
             "ALUMNI_LAKE": str(self.folder / "lake"),
             "ALUMNI_HOME": str(self.folder / "home"),
             "ALUMNI_SURVEY": str(self._rules[step.has_new_rules]),
+            "ALUMNI_ERASURE_KEY": KEY,
         }
-        return Call(step.command, self.folder, settings, self.folder / "printed.txt")
+        return Call(step.command, self.folder, settings, self.folder / "printed.txt", step.days_later)
 
     @contextmanager
     def _pipeline(self) -> Iterator[Pipeline]:
@@ -200,14 +204,15 @@ def faults_of(writes: Counter[str]) -> list[Fault]:
 def stage_at_death(step: Step, instance: DagsterInstance) -> str:
     """The stage in which a process was killed, by what Dagster was told last."""
     unfinished = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]), limit=1)
+    between = ERASURE if step.name == "erasure" else BETWEEN  # it rewrites the lake outside of any run
     if not unfinished:
-        return BETWEEN
+        return between
     events = [entry.get_dagster_event() for entry in instance.all_logs(unfinished[0].run_id) if entry.is_dagster_event]
     begun_steps = [event.step_key for event in events if event.event_type is DagsterEventType.STEP_START]
     ended = {event.step_key for event in events if event.is_step_success or event.is_step_failure}
     at_work = [key for key in begun_steps if key not in ended]
     if not at_work:
-        return BETWEEN
+        return between
     return _stage(step, at_work[0] or "")
 
 

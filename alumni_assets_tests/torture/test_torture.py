@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from alumni_assets_tests.endings import differences
+from alumni_assets_tests.erasure.conftest import places_of
 from alumni_assets_tests.torture.commands import PROCESSES
 from alumni_assets_tests.torture.faults import EVENT
 from alumni_assets_tests.torture.reader import reading
@@ -64,10 +65,10 @@ def test_killed_hundreds_of_times_in_every_stage_the_story_ends_as_if_nothing_ha
     for number in range(40):
         kills.update(tell_with_kills(Telling(tmp_path / f"{number}"), whole, chance))
         print(f"{number + 1} tellings, {kills.total()} kills: {dict(kills)}")
-        if kills.total() >= 200 and kills.keys() == STAGES:
+        if kills.total() >= 200 and kills.keys() >= STAGES:
             break
     assert kills.total() >= 200
-    assert kills.keys() == STAGES
+    assert kills.keys() >= STAGES
 
 
 def tell_with_kills(telling: Telling, whole: list[Told], chance: random.Random) -> Iterator[str]:
@@ -77,6 +78,7 @@ def tell_with_kills(telling: Telling, whole: list[Told], chance: random.Random) 
             yield from killed(telling, told, _KILLS_OF_STEP, chance)
             telling.finish(told.step)
             assert differences(telling.ending(), told.ending) == [], told.step.name
+            assert told.step.name != "erasure" or places_of(telling.folder) == []
     print(f"the reader looked and compared: {looks}")
 
 
