@@ -1,6 +1,6 @@
 """One pass of the pipeline in this process: what the `alumni` command does, each step a Dagster run.
 
-Which options the command has, and how it prints, is in `cli.py`.
+Which options the command has, and how it prints, is in `cli.py`; what is said of each upload, in `upload_lines.py`.
 """
 
 import time
@@ -17,7 +17,7 @@ from dagster import DagsterEventType, EventLogEntry, ExecuteInProcessResult, Run
 from dagster._core.utils import make_new_run_id
 from rich.console import Console
 
-from alumni_assets import intake_plan, jobs, layout, pending_work
+from alumni_assets import intake_plan, jobs, layout, pending_work, upload_lines
 from alumni_assets.automation import RENEWS_BELOW_TAGS
 from alumni_assets.definitions import build_defs
 from alumni_assets.failures import failure_sentence
@@ -37,9 +37,7 @@ from alumni_assets.settings import Settings, load_settings, prepare_lake
 from alumni_assets.signs_of_life import giving_signs
 from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
-from alumni_assets.stages.uploads_table import reason_of
-from alumni_assets.survey.quarantine import Quarantine
-from alumni_assets.survey.standing import Facts, Ingested, Standing, Status, standings
+from alumni_assets.survey.standing import Facts, Ingested, Status
 
 if TYPE_CHECKING:
     from alumni_assets.report.keeping import Reports
@@ -48,7 +46,6 @@ if TYPE_CHECKING:
     from alumni_assets.stages.person_rows import PersonRows
     from alumni_assets.stages.restoring import RestoredFile
 
-_STATUS = {Status.APPROVED: "validated", Status.SEEN: "failed"}
 _SETTLINGS = 3  # for how many times the settling time a pass waits for files that are being written
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -426,35 +423,13 @@ class OnePass(AbstractContextManager["OnePass"]):
                 self._instance.end_watch_event_logs(run_id, show)
 
     def _report(self, before: Facts | None, facts: Facts, named: Collection[str] = ()) -> dict[str, Any]:
-        """What is to be said after a pass: of every upload, or of those that it changed and those that are named.
-
-        An upload of which only fewer rows are open was not touched itself.
-        """
-        rows = _rows(facts)
-        if before is not None:
-            earlier = _rows(before)
-            rows = {
-                upload: row
-                for upload, row in rows.items()
-                if upload in named or {**earlier.get(upload, {}), "open": None} != {**row, "open": None}
-            }
+        lines = upload_lines.lines(facts) if before is None else upload_lines.changed_lines(before, facts, named)
         return {
-            "uploads": [*rows.values(), *self._failed(facts)],
+            "uploads": [*lines, *upload_lines.failed_lines(self._lake, self._register, facts)],
             "alumni": self._alumni(),
             "published": self._lake.url(FOLDER.rstrip("/")),
             "broken": self.broken,
         }
-
-    def _failed(self, facts: Facts) -> list[dict[str, Any]]:
-        """Objects under raw/ that were begun to be taken in and are no uploads yet."""
-        attempts = self._register.attempts()
-        seen = {(arrival.key, arrival.etag, arrival.size) for log in facts.arrivals.values() for arrival in log}
-        return [
-            _line(entry.key, "failed", reason="It could not be taken in; its failed runs in the Dagster UI say why.")
-            for entry in (self._lake.list(layout.RAW) if attempts else ())
-            if (identity := (entry.key.removeprefix(layout.RAW), entry.etag, entry.size)) not in seen
-            and layout.listing_identity(*identity) in attempts
-        ]
 
     def _alumni(self) -> int:
         key = table_key("alumni")
@@ -466,46 +441,6 @@ class OnePass(AbstractContextManager["OnePass"]):
 
 def _no_sheet() -> NoReturn:
     raise AssertionError("nothing is exported")
-
-
-def _rows(facts: Facts) -> dict[str, dict[str, Any]]:
-    stands = standings(facts)
-    quarantine = Quarantine(facts, stands)
-    ordered = sorted(stands, key=lambda upload: (facts.seen[upload].received_at, upload))
-    return {upload: _row(facts, stands[upload], quarantine) for upload in ordered}
-
-
-def _row(facts: Facts, standing: Standing, quarantine: Quarantine) -> dict[str, Any]:
-    ingested = facts.ingested.get(standing.upload)
-    status = _STATUS.get(standing.status, str(standing.status))
-    if standing.status is Status.APPROVED and facts.corrects(standing.upload):
-        status = str(Status.CORRECTION)
-    reason = reason_of(facts, standing, quarantine)
-    if ingested is None:
-        return _line(standing.upload, status, reason="It was seen, but its run did not finish; run again.")
-    found = quarantine.of(standing.upload)
-    still_open = found.open if found else None
-    return _line(standing.upload, status, ingested.rows, ingested.valid, ingested.invalid, reason, still_open)
-
-
-def _line(
-    upload: str,
-    status: str,
-    rows: int | None = None,
-    valid: int | None = None,
-    invalid: int | None = None,
-    reason: str | None = None,
-    still_open: int | None = None,
-) -> dict[str, Any]:
-    return {
-        "upload": upload.encode("utf-8", "backslashreplace").decode(),
-        "status": status,
-        "rows": rows,
-        "valid": valid,
-        "invalid": invalid,
-        "reason": reason,
-        "open": still_open,
-    }
 
 
 def _failure(event: Any) -> str:

@@ -1,30 +1,31 @@
 """Intake: raw_survey, validated_survey and invalid_survey, in one pass over each upload.
 
 One step takes many uploads. Each is pinned, entered in the register, judged row by row, and reported by
-itself, so that one that breaks neither fails nor holds up the others.
+itself, so that one that breaks neither fails nor holds up the others. What Dagster is told is in `intake_events.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dagster import (
-    AssetCheckKey,
-    AssetExecutionContext,
-    AssetKey,
-    AssetMaterialization,
-    Config,
-    MetadataValue,
-    ResourceParam,
-    multi_asset,
-)
+from dagster import AssetExecutionContext, Config, ResourceParam, multi_asset
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
 from alumni_assets import checks, jobs, layout, presentation, reporting
 from alumni_assets.assets import common
-from alumni_assets.assets.set_aside import INVALID, SetAsideState, corrections_to_report, set_aside_state
+from alumni_assets.assets.intake_events import (
+    ACCOUNTED_CHECK,
+    DRIFT_CHECK,
+    RAW,
+    READABLE_CHECK,
+    SCHEMA_CHECK,
+    VALID,
+    Events,
+    IntakeEvents,
+)
+from alumni_assets.assets.set_aside import INVALID
 from alumni_assets.assets.waiting import report_waiting
 from alumni_assets.contract import INVALID_COLUMNS, VALID_COLUMNS, Contract
 from alumni_assets.json_logs import Event, marked
@@ -58,13 +59,6 @@ from alumni_assets.survey.standing import (
 
 if TYPE_CHECKING:
     from alumni_assets.stages.validation import Validated
-
-RAW, VALID = AssetKey("raw_survey"), AssetKey("validated_survey")
-_READABLE = AssetCheckKey(RAW, READABLE)
-_ACCOUNTED = AssetCheckKey(VALID, ROWS_ACCOUNTED_FOR)
-_SCHEMA = AssetCheckKey(VALID, SCHEMA_HOLDS)
-_DRIFT = AssetCheckKey(VALID, NO_DRIFT)
-Events = Iterator[Any]
 
 
 class IntakeConfig(Config):
@@ -182,6 +176,7 @@ class _Step:
         self.contract: Contract = survey.contract()
         self.memory_limit: str = survey.memory_limit
         self.register: Register = survey.register_of(lake)
+        self.events = IntakeEvents(context, lake, self.register, self.contract.hash, survey.memory_limit)
         self.doorkeeper = Doorkeeper(lake, self.register, self.contract, erasure_key)
         self.worked_on: list[str] = []
         self.has_entered = False  # whether the attempt that is under way has entered how it ended
@@ -241,7 +236,7 @@ class _Step:
             if self.register.facts().decisions.get(upload, ()) != facts.decisions.get(upload, ()):
                 self.register.enter_ingested(facts.ingested[upload])  # somebody decided about it just now
                 continue
-            yield self._raw(facts.seen[upload], {"status": "duplicate", "note": repeated.reason})
+            yield self.events.duplicate(facts.seen[upload], repeated)
 
     @contextmanager
     def _attempt(self, identity: str) -> Iterator[None]:
@@ -309,32 +304,9 @@ class _Step:
 
     def _reported(self, seen: Seen, ingested: Ingested) -> Events:
         """Tell an event store that knows nothing of an upload what the register knows."""
-        yield self._raw(seen, {"status": ingested.outcome, "rows": ingested.rows or 0})
-        if ingested.outcome == Status.REJECTED:
-            unreadable = UnreadableUploadError(ingested.code, ingested.reason)
-            yield from self._checks(seen, {_READABLE: checks.readable(unreadable)})
-        if ingested.outcome != Status.VALIDATED:
-            return
-        self._restore_correction_files(seen, ingested)
-        yield reporting.report_materialization(
-            VALID,
-            seen.upload,
-            {
-                "path": MetadataValue.path(self.lake.url(layout.valid_key(seen.upload))),
-                "rows": ingested.valid,
-                "contract": ingested.contract,
-            },
-            data_version=ingested.content,
-        )
-        set_aside = self._set_aside(seen.upload)
-        yield set_aside.materialization()
-        as_judged = {
-            check: checks.Outcome(check.name not in ingested.failed_checks, "As it was when the upload was judged.")
-            for check in (_READABLE, _ACCOUNTED, _SCHEMA)
-        }
-        yield from self._checks(seen, {**as_judged, _DRIFT: checks.drift_when_judged(ingested)})
-        yield from set_aside.check(self.context)
-        yield from self._corrected(seen.upload, ingested.corrects)
+        if ingested.outcome == Status.VALIDATED:
+            self._restore_correction_files(seen, ingested)
+        yield from self.events.before(seen, ingested)
 
     def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
         if not ingested.invalid or intake.has_correction_files(self.lake, seen.upload):
@@ -348,7 +320,7 @@ class _Step:
         repeated = self._repeated(seen, arrives)
         if repeated is not None:
             self._enter(repeated)
-            yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
+            yield self.events.duplicate(seen, repeated)
             return
         found = self._inspected(seen)
         if isinstance(found, UnreadableUploadError):
@@ -363,7 +335,7 @@ class _Step:
         repeated = intake.repeated_correction(self.register, seen, result.corrects, result.fingerprint)
         if repeated is not None and earlier is None:
             self._enter(repeated)
-            yield self._raw(seen, {"status": "duplicate", "note": repeated.reason})
+            yield self.events.duplicate(seen, repeated)
             return
         yield from self._validated(seen, found, result, earlier)
         yield from self._others_concerned(result, earlier, seen.upload)
@@ -379,25 +351,13 @@ class _Step:
 
     def _others_concerned(self, result: "Validated", earlier: Ingested | None, upload: str) -> Events:
         """Report what a correction concerns; judge corrections anew of rows that are others than before."""
-        yield from self._corrected(upload, result.corrects)
+        yield from self.events.corrected(upload, result.corrects)
         if earlier is None:
             return
         facts = self.register.facts()
         for correction in corrections_by_upload(facts).get(upload, ()):
             if facts.ingested[correction].against != result.invalid_content:
                 yield from self._ingest(facts.seen[correction])
-
-    def _corrected(self, correction: str, upload: str) -> Events:
-        """Report the upload that a correction corrects, and its other corrections; nothing for one that is none."""
-        if not upload:
-            return
-        original = self._set_aside(upload)
-        yield original.materialization()
-        yield from original.check(self.context)
-        others = corrections_to_report(self.register.facts(intake.RECENT_SECONDS), upload)
-        for other in others:
-            if other != correction:
-                yield from self._set_aside(other).check(self.context)
 
     def _repeated(self, seen: Seen, arrives: bool) -> Ingested | None:
         """What to enter for an upload that only repeats another. A rerun finds what was found when it arrived."""
@@ -425,8 +385,7 @@ class _Step:
             f"{presentation.shown(seen.upload)} was rejected: {unreadable.message}",
             extra=marked(Event.UPLOAD_REJECTED, upload=presentation.shown(seen.upload), code=unreadable.code),
         )
-        yield self._raw(seen, {"status": "rejected", "reason": unreadable.message})
-        yield from self._checks(seen, {_READABLE: checks.readable(unreadable)})
+        yield from self.events.rejected(seen, unreadable)
 
     def _validated(self, seen: Seen, file_format: FileFormat, result: "Validated", earlier: Ingested | None) -> Events:
         if result.invalid or (earlier is not None and earlier.invalid):
@@ -434,70 +393,16 @@ class _Step:
         schema, profile = self._stored(seen, result)
         compared = self._compared(seen, result, profile)
         outcomes = {
-            _READABLE: checks.readable(file_format),
-            _ACCOUNTED: checks.rows_accounted_for(self.lake, seen.upload, result),
-            _SCHEMA: schema,
-            _DRIFT: checks.no_drift(compared, self.contract.rules.drift.least_rows, bool(result.corrects)),
+            READABLE_CHECK: checks.readable(file_format),
+            ACCOUNTED_CHECK: checks.rows_accounted_for(self.lake, seen.upload, result),
+            SCHEMA_CHECK: schema,
+            DRIFT_CHECK: checks.no_drift(compared, self.contract.rules.drift.least_rows, bool(result.corrects)),
         }
-        entry = self._entry(seen, file_format, result, outcomes, earlier)
+        failed = tuple(check.name for check, outcome in outcomes.items() if outcome.blocks)
+        entry = intake.judged_entry(seen, file_format, result, self.contract, failed, earlier)
         drifted = tuple(shift.measure for shift in compared.shifts)
         self._enter(replace(entry, profile=profile, drifted=drifted))
-        yield self._raw(
-            seen,
-            dict(intake.preview_of_format(file_format))
-            | {"header": presentation.shown(" | ".join(file_format.header.titles)), "rows": result.rows}
-            | ({"corrects": presentation.shown(result.corrects)} if result.corrects else {})
-            | _only_filled(preview=presentation.preview(result.preview)),
-        )
-        yield reporting.report_materialization(
-            VALID,
-            seen.upload,
-            presentation.speed(result.valid, result.seconds)
-            | {"path": MetadataValue.path(self.lake.url(layout.valid_key(seen.upload)))}
-            | {"contract": self.contract.hash, "dagster/row_count": result.valid}
-            | _only_filled(preview=presentation.preview(result.preview)),
-            data_version=result.content,
-        )
-        set_aside = self._set_aside(seen.upload, result)
-        yield set_aside.materialization()
-        yield from self._checks(seen, outcomes)
-        yield from set_aside.check(self.context)
-
-    def _entry(
-        self,
-        seen: Seen,
-        file_format: FileFormat,
-        result: "Validated",
-        outcomes: Mapping[AssetCheckKey, checks.Outcome],
-        earlier: Ingested | None,
-    ) -> Ingested:
-        """The register's entry of an upload that was judged; `earlier` is the one that it replaces."""
-        now, limit = intake.utc_now(), self.contract.rules.checks.max_invalid_share
-        is_same = earlier is not None and earlier.content == result.content
-        is_too_much = not result.corrects and result.invalid > limit * result.rows
-        failed = tuple(check.name for check, outcome in outcomes.items() if outcome.blocks)
-        return Ingested(
-            seen.upload,
-            Status.VALIDATED,
-            now,
-            rows=result.rows,
-            valid=result.valid,
-            invalid=result.invalid,
-            contract=self.contract.hash,
-            content=result.content,
-            content_at=earlier.content_at if earlier is not None and is_same else now,
-            invalid_content=result.invalid_content,
-            failed_checks=(*failed, NO_OPEN_ROWS) if is_too_much else failed,
-            max_open_share=limit,
-            reasons={f"{header}:{code}": count for (header, code), count in result.reasons.items()},
-            header_record=file_format.header_record,
-            corrects=result.corrects,
-            against=result.against,
-            mends=result.mends,
-            wrong=result.wrong,
-            strays=result.strays,
-            fingerprint=result.fingerprint,
-        )
+        yield from self.events.validated(seen, file_format, result, outcomes)
 
     def _stored(self, seen: Seen, result: "Validated") -> tuple[checks.Outcome, Profile]:
         """Whether the stored valid rows keep to the contract, and what is counted of them; of a correction nothing."""
@@ -511,20 +416,3 @@ class _Step:
         batch = Batch(result.rows, result.invalid, profile)
         facts = self.register.facts(intake.RECENT_SECONDS)
         return compared(facts, seen.upload, batch, self.contract.rules.drift)
-
-    def _set_aside(self, upload: str, judged: "Validated | None" = None) -> SetAsideState:
-        facts = self.register.facts(intake.RECENT_SECONDS)
-        return set_aside_state(self.lake, facts, upload, self.memory_limit, judged)
-
-    def _raw(self, seen: Seen, more: dict[str, Any]) -> AssetMaterialization:
-        path = MetadataValue.path(self.lake.url(layout.pinned_key(seen.upload)))
-        return reporting.report_materialization(
-            RAW, seen.upload, {**presentation.origin(seen), "path": path, **more}, data_version=seen.sha256
-        )
-
-    def _checks(self, seen: Seen, outcomes: Mapping[AssetCheckKey, checks.Outcome]) -> Events:
-        return reporting.report_checks(self.context, seen.upload, outcomes)
-
-
-def _only_filled(**metadata: MetadataValue | None) -> dict[str, MetadataValue]:
-    return {name: value for name, value in metadata.items() if value is not None}

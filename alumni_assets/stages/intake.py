@@ -4,10 +4,11 @@ Whatever happens under raw/ afterwards changes nothing: all later stages read th
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alumni_assets import layout
 from alumni_assets.contract import Contract
@@ -20,6 +21,7 @@ from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.naming import upload_id
 from alumni_assets.survey.quarantine import LIVE_CORRECTIONS, corrections_by_upload
 from alumni_assets.survey.standing import (
+    NO_OPEN_ROWS,
     Arrival,
     Facts,
     Ingested,
@@ -28,6 +30,9 @@ from alumni_assets.survey.standing import (
     standings_of,
 )
 from alumni_assets.survey_rules import LimitRules
+
+if TYPE_CHECKING:
+    from alumni_assets.stages.validation import Validated
 
 RECENT_SECONDS = 10.0
 """For how long a run that works on many uploads goes by what it read of the register."""
@@ -201,6 +206,45 @@ def preview_of_format(file_format: FileFormat) -> Mapping[str, str]:
         + (" with byte-order mark" if file_format.byte_order_mark else ""),
         "delimiter": delimiters[file_format.delimiter],
     }
+
+
+def judged_entry(
+    seen: Seen,
+    file_format: FileFormat,
+    result: "Validated",
+    contract: Contract,
+    failed: Sequence[str],
+    earlier: Ingested | None,
+) -> Ingested:
+    """The register's entry of an upload that was judged; `earlier` is the one that it replaces.
+
+    `failed` names the blocking checks that failed; to those comes `no_open_rows` where too many rows are invalid.
+    """
+    now, limit = utc_now(), contract.rules.checks.max_invalid_share
+    is_same = earlier is not None and earlier.content == result.content
+    is_too_much = not result.corrects and result.invalid > limit * result.rows
+    return Ingested(
+        seen.upload,
+        Status.VALIDATED,
+        now,
+        rows=result.rows,
+        valid=result.valid,
+        invalid=result.invalid,
+        contract=contract.hash,
+        content=result.content,
+        content_at=earlier.content_at if earlier is not None and is_same else now,
+        invalid_content=result.invalid_content,
+        failed_checks=(*failed, NO_OPEN_ROWS) if is_too_much else tuple(failed),
+        max_open_share=limit,
+        reasons={f"{header}:{code}": count for (header, code), count in result.reasons.items()},
+        header_record=file_format.header_record,
+        corrects=result.corrects,
+        against=result.against,
+        mends=result.mends,
+        wrong=result.wrong,
+        strays=result.strays,
+        fingerprint=result.fingerprint,
+    )
 
 
 def utc_now() -> datetime:

@@ -68,6 +68,8 @@ def reason_of(facts: Facts, standing: Standing, quarantine: Quarantine) -> str |
     """Why an upload stands where it does, where that needs saying."""
     ingested = facts.ingested.get(standing.upload)
     corrects = ingested.corrects if ingested else ""
+    if standing.status is Status.SUPERSEDED and corrects and facts.ingested[corrects].outcome == Status.DUPLICATE:
+        return f"{corrects} was found to repeat {standing.superseded_by}. Correct the rows of that one."
     if standing.status is Status.SUPERSEDED:
         return f"Superseded by {standing.superseded_by}." if standing.superseded_by else None
     if standing.status is Status.WITHDRAWN:

@@ -8,7 +8,7 @@ import pytest
 
 from alumni_assets import intake_plan, jobs, pending_work
 from alumni_assets.assets import tables
-from alumni_assets.assets.intake import _Step
+from alumni_assets.assets.intake_events import IntakeEvents
 from alumni_assets.contract import default_contract
 from alumni_assets.instance import open_instance
 from alumni_assets.one_pass import OnePass
@@ -47,7 +47,7 @@ def test_an_intake_that_dies_before_dagster_is_told_of_it_is_told_by_the_next(
     upload = pipeline.put_and_take_in("term.csv", csv_bytes(term()))
     pipeline.put("fixed.csv", correction(upload, {9: answer(9)}))
     with monkeypatch.context() as broken:
-        broken.setattr(_Step, "_raw", _dies)
+        broken.setattr(IntakeEvents, "validated", _dies)
         assert not pipeline.take_in("fixed.csv").success
     fix = pipeline.upload_of("fixed.csv")
     assert (pipeline.find_new(), pipeline.statuses()[fix]) == ((), "correction")
@@ -71,7 +71,7 @@ def test_judging_by_other_rules_repeated_after_it_was_killed_tells_dagster_what_
     monkeypatch.chdir(pipeline.folder)
     monkeypatch.setattr(OnePass, "_renew", lambda *_: None)  # what becomes of the tables is tested elsewhere
     with monkeypatch.context() as broken:
-        broken.setattr(_Step, "_raw", _dies)
+        broken.setattr(IntakeEvents, "validated", _dies)
         with OnePass() as killed:
             assert killed.revalidate(())["broken"]
     assert pipeline.register.attempts()

@@ -11,6 +11,8 @@ from alumni_assets.stages import intake
 from alumni_assets.stages.engine import LocalEngine
 from alumni_assets.survey.standing import Ingested, Seen
 
+from ..corrections.returns import correction
+from .answers import answer, answers, csv_bytes
 from .conftest import APPROVER, Pipeline, failure_of
 from .test_sensors import run_requested, runs_of, tick
 from .test_supersession import A, B, C, put_and_approve
@@ -143,6 +145,27 @@ def test_what_a_run_that_was_killed_left_doubled_is_settled_by_the_look_for_what
     assert run_requested(pipeline, found) == [True]
     assert pipeline.statuses() == {first: "validated", copy: "duplicate"}
     assert runs_of(tick(pipeline, "lost_uploads")) == []
+
+
+def test_a_correction_of_what_was_found_to_repeat_another_says_which_rows_to_correct(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = csv_bytes([*answers(1, 8), answer(9, Email="nobody")])
+    pipeline.put("term.csv", content)
+    pipeline.put("copy.csv", content)
+    with monkeypatch.context() as patch:
+        judge_meanwhile(pipeline, patch, "term.csv", "copy.csv", approves=False)
+        patch.setattr(intake_assets, "repetitions", Mock(side_effect=[{}, OSError("killed")]))
+        assert not pipeline.take_in("term.csv").success
+    first, copy = pipeline.upload_of("term.csv"), pipeline.upload_of("copy.csv")
+    pipeline.approve_only(first)
+    fix = pipeline.put_and_take_in("fix.csv", correction(copy, {9: answer(9)}))
+    assert all(run_requested(pipeline, tick(pipeline, "lost_uploads")))
+    assert pipeline.renew().success
+    assert pipeline.published("SELECT upload, status, reason FROM uploads WHERE status <> 'transformed'") == [
+        (copy, "duplicate", f"The same content as {first}; it changes nothing."),
+        (fix, "superseded", f"{copy} was found to repeat {first}. Correct the rows of that one."),
+    ]
 
 
 def test_equal_content_counts_once_though_a_withdrawn_copy_of_it_may_be_approved_again(pipeline: Pipeline) -> None:
