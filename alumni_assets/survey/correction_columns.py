@@ -14,10 +14,8 @@ import pyarrow.compute as pc
 from pyarrow import json as pajson
 
 from alumni_assets.contract import BY_NAME, CORRECTION_TITLES, NAMES, PROBLEMS_TITLE, ROW_TITLE, UPLOAD_TITLE
-from alumni_assets.survey.detection import Header
+from alumni_assets.survey.detection import MOST_ADDED_COLUMNS, MOST_FURTHER_COLUMNS, Header
 from alumni_assets.survey.parsing import other_titles
-
-_MOST_FURTHER_COLUMNS = 20
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,11 @@ class Column:
         return BY_NAME[self.field].header if self.field in BY_NAME else self.title
 
 
-def columns_of(batches: Iterator[pa.RecordBatch], header: Header) -> tuple[Column, ...]:
-    """The file's columns: where a row belongs, what is wrong, the upload's own, and what some rows have besides."""
+def columns_of(batches: Iterator[pa.RecordBatch], header: Header, most: int) -> tuple[Column, ...]:
+    """The file's columns: where a row belongs, what is wrong, the upload's own, and what some rows have besides.
+
+    An upload has `most` columns at most; those beyond what a correction may have are left out, the last first.
+    """
     keys = other_titles(header)
     own = [
         _own_column(title, name, keys.get(position, ""))
@@ -47,12 +48,13 @@ def columns_of(batches: Iterator[pa.RecordBatch], header: Header) -> tuple[Colum
     ]
     lacking = [name for name in NAMES if name not in header.fields]
     needed, further = _further(batches, lacking, list(dict.fromkeys(keys.values())))
-    return (
+    columns = (
         *(Column(title, title) for title in CORRECTION_TITLES),
         *own,
         *(Column(BY_NAME[name].header, name) for name in needed),
         *(Column(key, key=key) for key in further if not _is_mark(key)),
     )
+    return columns[: most + MOST_ADDED_COLUMNS]
 
 
 def cells_of(batch: pa.RecordBatch, columns: Sequence[Column], sentences: pa.Array) -> list[pa.Array]:
@@ -88,7 +90,7 @@ def _further(
         if batch["other_columns"].null_count < batch.num_rows:
             names = _objects(batch["other_columns"], (*keys, *further), "infer").column_names
             further |= dict.fromkeys(name for name in names if name not in keys)
-    return [name for name in lacking if name in needed], list(further)[:_MOST_FURTHER_COLUMNS]
+    return [name for name in lacking if name in needed], list(further)[:MOST_FURTHER_COLUMNS]
 
 
 def _cells(batch: pa.RecordBatch, name: str) -> pa.Array:

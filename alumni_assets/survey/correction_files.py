@@ -29,7 +29,7 @@ def write_correction_files(batches: Batches, header: Header, contract: Contract,
     `contract_arrow.INVALID_SCHEMA`; `header` is the upload's. A row that a correction brought back is shown
     as the row of the upload that it corrects. Both files are overwritten; nothing else stays behind.
     """
-    columns, rows = columns_of(batches(), header), 0
+    columns, rows = columns_of(batches(), header, contract.rules.limits.columns), 0
     with correction_workbook(xlsx, columns, contract) as workbook, _csv_writer(csv, columns) as write_csv:
         for batch in batches():
             sentences = problem_sentences(batch["problems"], contract)

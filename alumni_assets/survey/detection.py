@@ -20,6 +20,10 @@ from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey_rules import LimitRules
 
 CHUNK = 8 << 20
+MOST_FURTHER_COLUMNS = 20
+"""How many columns a correction file has at most for cells that rows have beyond the header."""
+MOST_ADDED_COLUMNS = len(CORRECTION_TITLES) + len(COLUMNS) + MOST_FURTHER_COLUMNS
+"""How many more columns than an upload a correction may have: what was handed out has to come back."""
 _SNIFFED = 1 << 16
 _LONGEST_HEADER = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
@@ -76,17 +80,17 @@ class FileFormat:
 def match_header(titles: tuple[str, ...], limits: LimitRules) -> Header:
     """Match a header record to the contract, whatever the case, spaces, underscores and order.
 
-    A correction needs no column but `_upload` and `_row`. Raises `UnreadableUploadError` when a required
-    column is missing or a column of the contract comes twice, naming it, and when there are too many
-    columns.
+    A correction needs no column but `_upload` and `_row`, and may have as many more as a correction file has. Raises
+    `UnreadableUploadError` when a required column is missing or a column of the contract comes twice, naming it, and
+    when there are too many columns.
     """
-    if len(titles) > limits.columns:
+    fields = tuple(_field_of(title) for title in titles)
+    most = limits.columns + (MOST_ADDED_COLUMNS if UPLOAD_TITLE in fields else 0)
+    if len(titles) > most:
         raise UnreadableUploadError(
-            "too_many_columns",
-            f"The header has {len(titles):,} columns; at most {limits.columns:,} are accepted.",
+            "too_many_columns", f"The header has {len(titles):,} columns; at most {most:,} are accepted."
         )
     ignored = {_folded(title) for title in IGNORED_HEADERS}
-    fields = tuple(_field_of(title) for title in titles)
     _require_columns(fields)
     doubled = [column.header for column in COLUMNS if fields.count(column.name) > 1]
     doubled += [title for title in CORRECTION_TITLES if fields.count(title) > 1]

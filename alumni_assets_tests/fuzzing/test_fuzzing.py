@@ -39,6 +39,13 @@ def test_a_correction_file_of_more_than_300_columns_can_be_given_back(desk: targ
     assert desk.judge((HERE / "found" / "more-than-300-columns").read_bytes()) == "validated"
 
 
+def test_a_correction_file_of_an_upload_with_as_many_columns_as_there_may_be_can_be_given_back(
+    desk: target.Desk,
+) -> None:
+    """With its own columns it had more than an upload may have."""
+    assert desk.judge((HERE / "found" / "as-many-columns-as-there-may-be").read_bytes()) == "validated"
+
+
 def test_a_sheet_of_an_encoding_that_there_is_not_is_read_as_its_bytes_are(desk: target.Desk) -> None:
     """It ended with an error that is none of a damaged workbook."""
     assert desk.judge((HERE / "found" / "encoding-that-there-is-not").read_bytes()) == "damaged_workbook"
