@@ -11,7 +11,7 @@ from datetime import datetime
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import LakeEntry
 from alumni_assets.survey.quarantine import Quarantine
-from alumni_assets.survey.standing import Arrival, Facts, Ingested, Status, last_arrivals, standings
+from alumni_assets.survey.standing import Arrival, Facts, Ingested, Seen, Status, last_arrivals, standings
 
 Known = Mapping[str, tuple[str, int]]
 _CLOCKS_DIFFER_SECONDS = 60
@@ -142,14 +142,21 @@ def unjudged_uploads(facts: Facts, raw: Known, attempts: Mapping[str, int], limi
         upload
         for upload, seen in facts.seen.items()
         if upload not in facts.ingested
-        and not _is_there(last.get(seen.key), upload, raw)
+        and not _is_there(seen, last.get(seen.key), raw)
         and _tried(facts, upload, attempts) < limits.attempts
     ]
     return tuple(sorted(found)[: limits.uploads])
 
 
-def _is_there(last: Arrival | None, upload: str, raw: Known) -> bool:
-    return last is not None and last.upload == upload and raw.get(last.key) == (last.etag or "", last.size)
+def _is_there(seen: Seen, last: Arrival | None, raw: Known) -> bool:
+    """Whether the file that became an upload is under raw/. `last` is what was last found there.
+
+    Where its intake was killed before that was entered, a new file of its size may be the one, and is taken in again.
+    """
+    found, arrived = raw.get(seen.key), (last.etag or "", last.size) if last else None
+    if last is not None and last.upload == seen.upload:
+        return found == arrived
+    return found is not None and found != arrived and found[1] == seen.size
 
 
 def _tried(facts: Facts, upload: str, attempts: Mapping[str, int]) -> int:

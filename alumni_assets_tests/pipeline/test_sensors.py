@@ -244,6 +244,19 @@ def test_what_was_pinned_and_not_judged_is_judged_though_its_file_is_gone_or_ano
     assert dict(settled.register.attempts()) == {}
 
 
+def test_what_was_pinned_and_not_entered_as_arrived_is_left_to_the_look_for_new_files_while_its_file_is_there(
+    settled: Pipeline,
+) -> None:
+    settled.put("there.csv", GOOD)
+    break_off_after_pinning(settled, "there.csv", fails="append_next")
+    assert runs_of(tick(settled, "lost_uploads")) == []
+    found = tick(settled)
+    assert runs_of(found) == [(["there.csv"], [])]
+    assert run_requested(settled, found) == [True]
+    assert set(settled.statuses().values()) == {"validated"}
+    assert [arrival.number for arrival in settled.facts.arrivals["there.csv"]] == [1]
+
+
 def test_what_was_given_up_is_not_tried_again_when_its_file_goes(
     settled: Pipeline, capfd: pytest.CaptureFixture[str]
 ) -> None:
