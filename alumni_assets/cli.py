@@ -178,6 +178,8 @@ def erase(
 
     if (employee_id is None) != again:
         raise click.UsageError("Give either an EMPLOYEE_ID or --again.")
+    if dry_run and again:
+        raise click.UsageError("--dry-run counts the rows of one person: give an EMPLOYEE_ID.")
     with OnePass() as one_pass, _refusals_are_usage_errors():
         if dry_run and employee_id is not None:
             _print_counts(one_pass.rows_of_person(employee_id), as_json)

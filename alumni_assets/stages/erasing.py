@@ -170,12 +170,20 @@ class Eraser:
         return replace(more, rows=done.rows | rows, objects=done.objects + more.objects)
 
     def delete_unread(self, uploads: Iterable[str]) -> None:
-        """Delete the files of uploads that cannot be read as rows, and so cannot be searched."""
-        facts = self.register.facts()
-        for upload in uploads:
+        """Delete the files of uploads that cannot be read as rows, and so cannot be searched, also archived ones."""
+        facts, unread = self.register.facts(), set(uploads)
+        for upload in unread:
             if (key := self._raw_object_of(facts, facts.seen[upload])) is not None:
                 self.lake.delete(key)
             self.lake.delete(layout.pinned_key(upload))
+        for folder, _ in self._archives_of(unread):
+            copies = archived_files(self.lake, folder)
+            rows = [copy for copy in copies if copy.key == f"{folder}{_ROWS}"]
+            for copy in copies:
+                if copy not in rows:
+                    self.lake.delete(copy.key)
+            if rows != copies:
+                write_manifest(self.lake, folder, rows)
 
     def forget(self) -> None:
         """Delete what is only on its way, and all earlier versions that a bucket keeps of what there is and was."""
@@ -339,16 +347,21 @@ class Eraser:
         done.objects += 1
 
     def _rewrite_archive(self, persons: Persons, concerned: Iterable[str], done: Erased) -> None:
-        by_name = {layout.pinned_key(upload).removeprefix(layout.PINNED): upload for upload in concerned}
-        for entry in list(self.lake.list(layout.ARCHIVE)):
-            folder, _, name = entry.key.rpartition("/")
-            upload = by_name.get(folder.rpartition("/")[2])
-            if upload is None or name != MANIFEST:
-                continue
-            copies = archived_files(self.lake, f"{folder}/")
+        for folder, upload in self._archives_of(concerned):
+            copies = archived_files(self.lake, folder)
             now = [self._rewritten_copy(copy, upload, persons, done) for copy in copies]
             if now != copies:
-                write_manifest(self.lake, f"{folder}/", now)
+                write_manifest(self.lake, folder, now)
+
+    def _archives_of(self, uploads: Iterable[str]) -> list[tuple[str, str]]:
+        """The folders of the archives of these uploads, each with its upload."""
+        by_name = {layout.pinned_key(upload).removeprefix(layout.PINNED): upload for upload in uploads}
+        folders = [
+            entry.key.removesuffix(MANIFEST)
+            for entry in self.lake.list(layout.ARCHIVE)
+            if entry.key.endswith(f"/{MANIFEST}")
+        ]
+        return [(folder, by_name[name]) for folder in folders if (name := folder.split("/")[-2]) in by_name]
 
     def _rewritten_copy(self, copy: ArchivedFile, upload: str, persons: Persons, done: Erased) -> ArchivedFile:
         """The archived copy without the persons' rows: copied from its source where that is what it was made of."""
@@ -391,6 +404,12 @@ class Eraser:
         except LakeFrozenError:
             if self.lake.thaw(copy.key, self.days, self.tier) != Readiness.READABLE:
                 done.waiting.append(copy.key)
+            return copy
+        except UnreadableUploadError:
+            done.unread.append(upload)
+            return copy
+        except CuttingError:
+            done.uncut.append(upload)
             return copy
         self.lake.copy(scratch, copy.key, self.archive_class)
         self.lake.delete(scratch)

@@ -201,6 +201,7 @@ def test_the_command_says_what_it_needs(pipeline: Pipeline, alumni: Alumni, monk
     for arguments, message in {
         ("erase",): "either an EMPLOYEE_ID or --again",
         ("erase", "1", "--again"): "either an EMPLOYEE_ID or --again",
+        ("erase", "--again", "--dry-run"): "--dry-run counts the rows of one person",
         ("erase", "1"): "--reason",
         ("erase", "17", "--reason", "for 17"): "must not have the employee id",
         ("erase", "Ana", "--reason", "asked"): "no employee id",
