@@ -3,7 +3,6 @@
 Stopping it and starting it again goes on where it was. The real pipeline is started by `dagster dev`.
 """
 
-import os
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from threading import Event
 from alumni_assets.assets import common
 from alumni_assets.contract import default_contract
 from alumni_assets.resources.file_lock import FileLockTimeoutError, exclusive_file_lock
+from alumni_assets.settings import DemoSettings, SettingsError, load_demo_settings
 from alumni_assets.survey.sampling import write_sample
 
 _FOLDER = Path(".demo").absolute()
@@ -54,29 +54,28 @@ Ctrl+C stops it; `make demo` goes on where it was.
 
 def main() -> None:
     """Prepare the demonstration's lake and run `dagster dev` on it until it is interrupted."""
-    port = os.environ.get("PORT", "3000")
-    if not port.isdecimal() or not 0 < int(port) < 65_536:
-        sys.exit(f"PORT is {port!r}; it takes a number such as 3000.")
-    _FOLDER.mkdir(exist_ok=True)
     try:
+        settings = load_demo_settings()
+        _FOLDER.mkdir(exist_ok=True)
         with exclusive_file_lock(_FOLDER / "demo.lock", 0):
-            _run(int(port))
+            _run(settings)
+    except SettingsError as error:
+        sys.exit(str(error))
     except FileLockTimeoutError as error:
         sys.exit(f"The demonstration runs already (process {error.holder}). Stop that one first, with Ctrl+C.")
 
 
-def _run(port: int) -> None:
-    _require_free(port)
+def _run(settings: DemoSettings) -> None:
+    _require_free(settings.port)
     if not (_LAKE / "raw").exists():
         write_samples(_LAKE / "raw")
     (_HOME / "dagster").mkdir(parents=True, exist_ok=True)
     (_HOME / "dagster" / "dagster.yaml").write_text(_instance_settings(), encoding="utf-8")
-    approver = os.environ.get("ALUMNI_APPROVER") or "demo visitor"
     print(_STARTING.format(raw=_LAKE / "raw", log=_LOG), flush=True)  # noqa: T201
-    server = _start_dagster(port, approver)
+    server = _start_dagster(settings)
     stopping = _pass_on_signals(server)
-    if _becomes_ready(server, port):
-        print(_welcome(port, approver), flush=True)  # noqa: T201
+    if _becomes_ready(server, settings.port):
+        print(_welcome(settings.port, settings.approver), flush=True)  # noqa: T201
     server.wait()
     if not stopping.is_set():
         sys.exit(f"Dagster stopped by itself; the end of {_LOG} says why.")
@@ -91,13 +90,13 @@ def _require_free(port: int) -> None:
             sys.exit(f"Port {port} cannot be used ({error.strerror}). Choose another one: make demo PORT=3456")
 
 
-def _start_dagster(port: int, approver: str) -> subprocess.Popen[bytes]:
+def _start_dagster(settings: DemoSettings) -> subprocess.Popen[bytes]:
     """Start `dagster dev`, in a session of its own, so that Ctrl+C does not reach each of its processes as well."""
     environment = {
-        **os.environ,
+        **settings.environment,
         "ALUMNI_LAKE": str(_LAKE),
         "ALUMNI_HOME": str(_HOME),
-        "ALUMNI_APPROVER": approver,
+        "ALUMNI_APPROVER": settings.approver,
         "DAGSTER_HOME": str(_HOME / "dagster"),
     }
     # Started in the background by a script, this process was told to ignore Ctrl+C, and Dagster would inherit that.
@@ -105,7 +104,7 @@ def _start_dagster(port: int, approver: str) -> subprocess.Popen[bytes]:
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "-m", "alumni_assets.definitions"]
     with _LOG.open("wb") as log:
         return subprocess.Popen(  # noqa: S603
-            [*command, "--port", str(port)],
+            [*command, "--port", str(settings.port)],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,

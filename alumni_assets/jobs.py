@@ -26,24 +26,24 @@ TAKE_IN = define_asset_job(
     "take_in_uploads",
     AssetSelection.assets("raw_survey", "validated_survey", "invalid_survey"),
     tags=NEVER_RETRIED_TAGS,
-    description="Takes in new uploads: pins and judges them. Started by the sensor.",
+    description="Takes in uploads: pins and judges them. Started by sensors and by `alumni run`.",
 )
 APPROVE = define_asset_job(
     "approve_uploads",
     AssetSelection.assets("transformed_survey", "archived_survey") | _TABLES,
     tags=RENEWS_BELOW_TAGS,
-    description="Approves uploads and renews everything below. Started by `alumni run --approve` or the policy.",
+    description="Approves uploads and renews everything below. Started by `alumni run` and by the policy.",
 )
 ARCHIVE = define_asset_job(
     "archive_uploads",
     AssetSelection.assets("archived_survey"),
-    description="Archives approved uploads that are not archived yet. Started by a sensor.",
+    description="Archives approved uploads that are not archived yet. Started by a sensor and by `alumni run`.",
 )
 RENEW = define_asset_job(
     "renew_tables",
     _TABLES,
     tags=RENEWS_BELOW_TAGS,
-    description="Brings all tables in line with the register. Started by `alumni run` and `alumni withdraw`.",
+    description="Brings all tables in line with the register. Started by `alumni` commands and, after a loss, sensors.",
 )
 EXPORT_SHEET = define_asset_job(
     "export_sheet_answers",

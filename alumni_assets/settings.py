@@ -128,6 +128,21 @@ def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+@dataclass(frozen=True)
+class DemoSettings:
+    """Where `make demo` listens, and in whose name it approves; `environment` is what Dagster is started with."""
+
+    port: int
+    approver: str
+    environment: Mapping[str, str]
+
+
+def load_demo_settings(environment: Mapping[str, str] = os.environ) -> DemoSettings:
+    """The settings of the demonstration. Raises `SettingsError`."""
+    approver = environment.get("ALUMNI_APPROVER") or "demo visitor"
+    return DemoSettings(_port("PORT", environment.get("PORT", "3000")), approver, environment)
+
+
 def _engine(name: str, environment: Mapping[str, str]) -> EngineName:
     match name:
         case "local" | "glue" as needs_nothing_here:

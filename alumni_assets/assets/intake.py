@@ -113,7 +113,7 @@ class IntakeConfig(Config):
         reporting.upload_check(
             SCHEMA_HOLDS,
             VALID,
-            "The valid rows as stored have the contract's types and no empty cells.",
+            "The valid rows as stored have the contract's types, and no cell that must be filled is empty.",
         ),
         reporting.upload_check(
             NO_DRIFT,

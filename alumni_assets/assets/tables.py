@@ -186,7 +186,8 @@ def alumni_history(
 
 def _answer_asset(name: str) -> AssetsDefinition:
     table = TABLES[name]
-    description = "The answer accounts for every alumnus."
+    subject = "department" if name == "top_employees" else "alumnus"
+    description = f"The answer accounts for every {subject}."
 
     @asset(
         name=name,

@@ -1,4 +1,7 @@
-"""The supervised step: transformed_survey. Only a person, `alumni run --approve` or the policy starts it."""
+"""The supervised step: transformed_survey. A person, `alumni run --approve` or the policy approves by starting it.
+
+What is approved and was not made, or is lost, `alumni run` makes again.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any

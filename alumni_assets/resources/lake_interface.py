@@ -1,7 +1,7 @@
 """What a lake is: its calls, its errors and its rules for keys, the same for a folder and for a bucket.
 
 No object is touched here, only the temporary files that both kinds make. `lake_folder.py` and
-`lake_bucket.py` keep objects, `lake.py` chooses between them.
+`lake_bucket.py` keep objects, `lake_location.py` chooses between them.
 """
 
 import errno

@@ -34,6 +34,7 @@ _JOB = ("start the job", "look at the job", "stop the job", "look for the job's 
 # What the account on this machine holds to other rules than AWS does; its simulator of policies does not.
 _SIMULATED = {
     "send reports": ("ses:SendEmail", "ses", "identity/reports@example.org"),
+    "send reports as written": ("ses:SendRawEmail", "ses", "identity/reports@example.org"),
     "send in another name": ("ses:SendEmail", "ses", "identity/president@example.org"),
     "look at the database": ("glue:GetDatabase", "glue", "database/alumni"),
     "look at one table": ("glue:GetTable", "glue", "table/alumni/transformed"),
@@ -118,7 +119,7 @@ RIGHTS = {
         lists=("raw/", "raw/sheet/", *_REGISTER, "published/", "reports/"),
         reads=(*_REGISTER, "published/", "reports/"),
         writes=("register/notices/", "register/reports/", "reports/"),
-        others=("publish", "send reports"),
+        others=("publish", "send reports", "send reports as written"),
     ),
     "retention": Rights(
         lists=("raw/", "raw/sheet/", "pinned/", "invalid/", "archive/", "transformed/", "reports/", *_REGISTER),

@@ -1,10 +1,13 @@
 """A backup that is made as docs/faults.md says, and restored in other folders: everything goes on from there."""
 
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from dagster import DagsterRunStatus
@@ -18,6 +21,7 @@ from ..pipeline.test_sensors import age, runs_of, tick
 from . import life
 
 pytestmark = pytest.mark.slow
+PROJECT = Path(__file__).parents[2]
 
 
 def back_up_home(pipeline: Pipeline, backup: Path) -> None:
@@ -31,6 +35,34 @@ def back_up_register(pipeline: Pipeline, backup: Path) -> None:
 def back_up_the_rest(pipeline: Pipeline, backup: Path) -> None:
     for folder in sorted(set(pipeline.root.iterdir()) - {pipeline.root / "register"}):
         shutil.copytree(folder, backup / "lake" / folder.name)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_commands_of_the_page_make_a_backup_and_bring_it_up_to_date(
+    pipeline: Pipeline, lacking: Callable[[str], NoReturn]
+) -> None:
+    if shutil.which("rsync") is None:
+        lacking("this machine has no rsync")
+    page = (PROJECT / "docs" / "faults.md").read_text(encoding="utf-8")
+    commands = page[page.index("mkdir -p backup/home") :].partition("```")[0]
+    life.put_files(pipeline)
+    assert life.take_in(pipeline).success
+    for happens in (lambda: None, lambda: pipeline.approve_only(*pipeline.statuses())):
+        happens()
+        (pipeline.root / ".incoming").mkdir(exist_ok=True)
+        (pipeline.root / ".incoming" / "half").write_bytes(b"half")
+        subprocess.run(
+            ["bash", "-euc", commands],
+            cwd=pipeline.folder,
+            env={"PATH": os.environ["PATH"], "ALUMNI_HOME": str(pipeline.home)},
+            check=True,
+        )
+        backup = pipeline.folder / "backup"
+        lake = {name: content for name, content in files_in(pipeline.root).items() if name != ".incoming/half"}
+        assert (files_in(backup / "home"), files_in(backup / "lake")) == (files_in(pipeline.home), lake)
 
 
 def correct_in_the_middle(pipeline: Pipeline) -> None:
