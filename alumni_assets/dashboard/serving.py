@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from alumni_assets.dashboard.keeping import PAGE_KEY
-from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.resources.lake_interface import Lake, LakeEntry
 
 HOST = "127.0.0.1"
 _GENERATION = re.compile(rb'<meta name="generation" content="([0-9]+)">')
@@ -35,12 +35,17 @@ class PortTakenError(Exception):
 
 def application(lake: Lake) -> Starlette:
     """The web application: the page of a lake under `/`, always as it is now."""
+    kept = _KeptPage(lake)
 
     async def page(request: Request) -> Response:
-        content = await run_in_threadpool(_page, lake)
-        if content is None:
+        is_asked_for = request.method != "HEAD"
+        tag, content = await run_in_threadpool(kept.tag_and_content if is_asked_for else kept.only_tag)
+        if tag is None:
             return PlainTextResponse(_NOT_YET, status_code=404, headers=_HEADERS)
-        return HTMLResponse(content, headers=_HEADERS | {"ETag": entity_tag(content)})
+        response = HTMLResponse(content, headers=_HEADERS | {"ETag": tag})
+        if not is_asked_for:
+            del response.headers["Content-Length"]
+        return response
 
     # A page elsewhere could give its own name to this address, and read the page through the visitor's browser.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
@@ -70,5 +75,24 @@ def entity_tag(content: bytes) -> str:
     return f'"{found[1].decode() if found else "0"}-{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
-def _page(lake: Lake) -> bytes | None:
-    return None if lake.stat(PAGE_KEY) is None else lake.read_bytes(PAGE_KEY)
+class _KeptPage:
+    """The page in the lake. An open one asks for its tag every three seconds: then only a changed page is read."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._tagged: tuple[LakeEntry, str] | None = None
+
+    def only_tag(self) -> tuple[str | None, bytes]:
+        """The page's tag, None while there is no page; and nothing of the page."""
+        if self._tagged is not None and self._lake.stat(PAGE_KEY) == self._tagged[0]:
+            return self._tagged[1], b""
+        return self.tag_and_content()[0], b""
+
+    def tag_and_content(self) -> tuple[str | None, bytes]:
+        """The page's tag, None while there is no page; and the page."""
+        entry = self._lake.stat(PAGE_KEY)
+        if entry is None:
+            return None, b""
+        content = self._lake.read_bytes(PAGE_KEY)
+        self._tagged = entry, entity_tag(content)
+        return self._tagged[1], content

@@ -1,5 +1,6 @@
 """`alumni dashboard`: the page on this machine, for its own browser only, and renewed while it is open."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -7,11 +8,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
 import requests
 from playwright.sync_api import Browser, expect
+from starlette.applications import Starlette
+
+from alumni_assets.dashboard.serving import application
+from alumni_assets.resources.lake_folder import FolderLake
 
 from .desk import Desk
 
@@ -64,6 +71,35 @@ def get(address: str, **headers: str) -> requests.Response:
         except requests.ConnectionError:
             time.sleep(0.1)
     return requests.get(address, headers=headers, timeout=10)
+
+
+def test_a_page_that_is_open_reads_what_is_in_the_lake_only_when_it_has_changed(desk: Desk) -> None:
+    desk.publish("a", range(3))
+    lake = FolderLake(desk.root)
+    app = application(lake)
+    with mock.patch.object(lake, "read_bytes", wraps=lake.read_bytes) as reads:
+        tags = [headers_of(app, "HEAD")[b"etag"] for _ in range(3)]
+        assert reads.call_count == 1
+        desk.publish("b", range(10, 12))
+        tags += [headers_of(app, "HEAD")[b"etag"] for _ in range(3)]
+        assert reads.call_count == 2
+    assert len(set(tags[:3])) == len(set(tags[3:])) == 1
+    assert tags[0] != tags[3] == headers_of(app, "GET")[b"etag"]
+
+
+def headers_of(app: Starlette, method: str) -> dict[bytes, bytes]:
+    """The headers of what the application answers."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    asyncio.run(app(scope, receive, send))
+    return dict(sent[0]["headers"])
 
 
 def test_the_page_is_served_as_it_is_in_the_lake(served: tuple[Desk, str]) -> None:
