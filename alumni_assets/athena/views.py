@@ -22,8 +22,8 @@ from alumni_assets.warehouse.merging import merged_uploads
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Views with a row for each answer or alumnus: they are compared by sums that differ when a row does. The factors keep
-# the sum of ten billion rows within 64 bits.
+# Views with a row for each answer or alumnus: they are compared by sums, which differ when a row is missing, doubled or
+# another's, and not for a text or a date. The factors keep the sum of ten billion rows within 64 bits.
 _BY_SUMS = ("survey_responses", "alumni", "alumni_history")
 _SUMS = """
 SELECT
