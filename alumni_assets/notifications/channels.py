@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 PREFIX = "[Alumni survey]"
 _DOMAIN = "notices.alumni-assets.invalid"
 _SECONDS = 8
+# For a mail's way to the server, and again for the answer to it. With some ten commands of `_SECONDS` each, an attempt
+# ends before `delivery.py` takes it for dead.
+_MAIL_SECONDS = 180
 _LONGEST_TITLE = 90
 _ERRORS = {Kind.TRANSFORMATION_FAILED, Kind.RUN_FAILED, Kind.LAKE_UNREADABLE}
 _WARNINGS = {Kind.UPLOAD_REJECTED, Kind.INVALID_ROWS_OPEN}
@@ -124,13 +127,14 @@ class EmailChannel(Channel):
 
     @contextmanager
     def _connection(self) -> "Iterator[SMTP]":
-        import smtplib
         import socket
         import ssl
 
+        from alumni_assets.notifications.smtp import PatientSmtp
+
         settings = self._settings
         host = socket.gethostname()  # by itself smtplib would ask the network for a longer name, and wait for it
-        server = smtplib.SMTP(settings.host, settings.port, local_hostname=host, timeout=_SECONDS)
+        server = PatientSmtp(settings.host, settings.port, host, _SECONDS, _MAIL_SECONDS)
         try:
             if settings.starttls:
                 server.starttls(context=ssl.create_default_context(cafile=settings.ca_file or None))

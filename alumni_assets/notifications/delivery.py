@@ -1,16 +1,22 @@
 """Sends what the book holds until it is accepted: each notice by each channel, again and again for a day.
 
 Before every attempt that attempt is entered, after it how it ended. So an attempt of which no end is known is under
-way in another process, or died with its process; it is taken for dead after two minutes. A message is repeated only
-where a process dies, or an answer is lost, between its acceptance and the entry of that; it has the same id then.
+way in another process, or died with its process; it is taken for dead after ten minutes, which is longer than any
+attempt takes (`channels.py`). A message is repeated only where a process dies, or an answer is lost, between its
+acceptance and the entry of that; it has the same id then.
+
+A mail server may take minutes to answer, and a sensor's tick has one. So every message is sent in a thread of its own,
+and a round goes on without the one that takes long: it enters by itself how it ended.
 """
 
 import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from alumni_assets.notifications import messages
 from alumni_assets.notifications.book import Book, Delivery, Entry, Pages
@@ -28,9 +34,11 @@ WAITS = (
 )
 """How long after each failed attempt the next one is made; there are no more than these and the first."""
 MOST_ATTEMPTS = len(WAITS) + 1
-DEAD_AFTER = 2 * _MINUTE
+DEAD_AFTER = 10 * _MINUTE
 _MOST_AT_ONCE = 20
+# Dagster breaks a tick off after 60 seconds, and one may have two rounds: of two books, or of the reports of two weeks.
 _SECONDS_AT_ONCE = 15.0
+_SECONDS_FOR_THE_LAST = 10.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,8 @@ def deliver(book: Book, channels: Sequence[Channel], now: Clock, insist: bool = 
     """Send what is due by these channels; with `insist` also what is not due again yet or was given up.
 
     A channel that fails is left alone for the rest of the round. Without `insist` a round is bounded in messages and
-    in time, for a sensor's tick must end. Raises LakeError when the book cannot be kept: what cannot be entered is not
-    sent.
+    in time, for a sensor's tick must end: what is still being sent then is not waited for, and counts as pending.
+    Raises LakeError when the book cannot be kept: what cannot be entered is not sent.
     """
     pages, result = book.pages(), Deliveries()
     most, deadline = (None, math.inf) if insist else (_MOST_AT_ONCE, time.monotonic() + _SECONDS_AT_ONCE)
@@ -72,7 +80,8 @@ def deliver(book: Book, channels: Sequence[Channel], now: Clock, insist: bool = 
         for entry, delivery in _due(pages, channel.name, now(), insist)[:most]:
             if time.monotonic() > deadline:
                 break
-            done = _send(book, channel, entry, delivery.attempts + 1, now)
+            patience = None if insist else deadline + _SECONDS_FOR_THE_LAST - time.monotonic()
+            done = _in_time(partial(_send, book, channel, entry, delivery.attempts + 1, now), patience)
             result += done
             if done.failures:
                 break
@@ -112,6 +121,18 @@ def sentence(result: Deliveries) -> str:
     pending = f"Tried again by themselves: {result.pending}." if result.pending else ""
     way_out = "Once the cause is mended, `alumni notify` sends all of them at once." if result.given_up else ""
     return " ".join(part for part in (*result.failures, given_up, pending, way_out) if part)
+
+
+def _in_time(send: Callable[[], Deliveries], seconds: float | None) -> Deliveries:
+    """What sending does within so many seconds, or without a limit; what takes longer goes on, and nothing is known.
+
+    The process does not end before it.
+    """
+    pool = ThreadPoolExecutor(1)
+    sending = pool.submit(send)
+    pool.shutdown(wait=False)
+    wait([sending], seconds)
+    return sending.result() if sending.done() else Deliveries()
 
 
 def _send(book: Book, channel: Channel, entry: Entry, attempt: int, now: Clock) -> Deliveries:

@@ -1,5 +1,6 @@
 """A real mail server on this machine, with encryption and a login, and SNS and SQS to read from."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ class MailServer:
     """A mail server with STARTTLS and AUTH; what it accepted is in `mails`.
 
     `refused` are addresses that it knows nothing of. `hangs_up` has it break the connection right after it accepted a
-    message, without saying so.
+    message, without saying so. It takes `seconds_to_answer` to say that it accepted one, and `seconds_to_part` to say
+    goodbye.
     """
 
     def __init__(self, certificate: Path | None) -> None:
@@ -35,6 +37,7 @@ class MailServer:
         self.logins = 0
         self.refused: set[str] = set()
         self.hangs_up = False
+        self.seconds_to_answer = self.seconds_to_part = 0.0
         self._certificate = certificate
 
     @property
@@ -79,7 +82,12 @@ class MailServer:
         self.receivers.append(envelope.rcpt_tos)
         if self.hangs_up:
             server.transport.abort()  # type: ignore[union-attr]
+        await asyncio.sleep(self.seconds_to_answer)
         return "250 OK"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        await asyncio.sleep(self.seconds_to_part)
+        return "221 Bye"
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any

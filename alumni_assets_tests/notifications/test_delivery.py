@@ -1,9 +1,11 @@
 """Sending until it is accepted: when it is tried again, when it is given up, what a person can do then."""
 
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
+from alumni_assets.notifications import delivery
 from alumni_assets.notifications.delivery import DEAD_AFTER, MOST_ATTEMPTS, WAITS, sentence
 from alumni_assets.resources.lake_interface import LakeError
 from alumni_assets_tests.notifications.conftest import World
@@ -147,7 +149,7 @@ def test_what_cannot_be_recorded_is_not_sent(rejected: World, inbox: Inbox) -> N
     assert inbox.accepted == []
 
 
-def test_an_attempt_that_died_is_made_again_after_two_minutes(rejected: World, inbox: Inbox) -> None:
+def test_an_attempt_that_died_is_made_again_after_ten_minutes(rejected: World, inbox: Inbox) -> None:
     inbox.fuse = Fuse(1)
     with pytest.raises(Crash):
         rejected.tell(inbox)
@@ -203,6 +205,23 @@ def test_many_messages_go_out_in_rounds(world: World, inbox: Inbox) -> None:
     inbox.is_down = False
     world.clock.pass_by(minutes=10)
     assert [world.tell(inbox).sent for _ in range(4)] == [20, 20, 5, 0]
+
+
+def test_a_round_ends_before_a_server_that_takes_long_and_the_message_is_sent_once(
+    rejected: World, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_SECONDS_AT_ONCE", 0.2)
+    monkeypatch.setattr(delivery, "_SECONDS_FOR_THE_LAST", 0.0)
+    may_accept, is_recorded = Event(), Event()
+    inbox.fuse = Fuse(1, lambda: may_accept.wait() and None)
+    rejected.lake.fuse = Fuse(6, is_recorded.set)  # before and after the notice, the attempt and its acceptance
+    assert rejected.tell(inbox).pending == 1
+    assert rejected.tell(inbox, insist=True).pending == 1
+    may_accept.set()
+    assert is_recorded.wait(60)
+    assert rejected.lake.fuse.steps[-1] == "after register/notices/000001/email-1/accepted.json"
+    assert rejected.tell(inbox, insist=True).pending == 0
+    assert len(inbox.accepted) == 1
 
 
 def test_the_text_does_not_change_between_attempts(rejected: World, inbox: Inbox) -> None:

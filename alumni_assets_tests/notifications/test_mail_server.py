@@ -1,6 +1,7 @@
 """E-mail by a real mail server on this machine: encryption, login, and everything that goes wrong."""
 
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,38 @@ def test_a_server_that_never_answers_is_left_in_time(settings: Settings, monkeyp
             refusal(settings(port=silent.getsockname()[1]))
             == "SERVER cannot be reached, or broke off (SMTPServerDisconnected)."
         )
+
+
+def test_a_server_that_takes_long_to_accept_a_mail_is_waited_for_and_gets_it_once(
+    world: World, mail_server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alumni_assets.notifications.channels._SECONDS", 1.5)
+    channel = EmailChannel(settings(), ANA)
+    world.tell(channel)
+    world.story.is_rejected("a.csv")
+    mail_server.seconds_to_answer = 2.5
+    assert world.tell(channel).sent == 1
+    world.clock.pass_by(days=1)
+    world.tell(channel)
+    assert mail_server.receivers == [[ANA]]
+
+
+def test_a_server_that_never_says_whether_it_accepted_a_mail_is_left_in_the_end(
+    mail_server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alumni_assets.notifications.channels._MAIL_SECONDS", 0.2)
+    mail_server.seconds_to_answer = 60
+    assert refusal(settings()) == "SERVER cannot be reached, or broke off (SMTPServerDisconnected)."
+
+
+def test_a_server_that_has_accepted_a_mail_is_not_waited_for_to_say_goodbye(
+    mail_server: MailServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alumni_assets.notifications.channels._SECONDS", 1.5)
+    mail_server.seconds_to_part = 60
+    began = time.monotonic()
+    send(settings())
+    assert time.monotonic() - began < 30
 
 
 def test_an_authority_that_cannot_be_read_is_said(settings: Settings, tmp_path: Path) -> None:

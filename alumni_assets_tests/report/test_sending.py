@@ -244,7 +244,7 @@ def test_killed_at_any_write_nobody_is_missed(office: Office, server: MoodyServe
         with pytest.raises(Crash):
             office.release(three)
         office.lake.fuse = Fuse()
-        office.clock.pass_by(minutes=3)
+        office.clock.pass_by(seconds=DEAD_AFTER.total_seconds())
         office.release(three)
         assert set(received(server)) == {ANA, BEN, CARLA}
         assert len(server.mails) <= 4
