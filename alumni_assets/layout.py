@@ -1,6 +1,7 @@
 """Where things lie in the lake: the one place that puts object keys together."""
 
 import hashlib
+import re
 from typing import Literal
 from urllib.parse import quote, unquote
 
@@ -20,6 +21,8 @@ SPARK_STEPS = f"{SPARK}steps/"
 DERIVED = f"{SPARK}tables/"
 GLUE_SCRIPT = "glue/job.py"
 GLUE_PACKAGE = "glue/alumni_assets.gluewheels.zip"  # Glue goes by the end of the name
+_LOG_ENTRY = re.compile(r"([0-9]{6,18})\.json")
+_PENDING_EXPORT = re.compile(r"([0-9]{6,18})-[0-9a-f]{16}\.csv")
 _ABOUT_UPLOADS = ("decisions", "waivers")
 TRANSFERRING_PREFIXES = (".", "~$")
 TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
@@ -99,6 +102,11 @@ def log_folder(kind: str, subject: str) -> str:
     """The folder of such a log."""
     name = object_name(subject) if kind in _ABOUT_UPLOADS else _plain(subject)
     return f"{REGISTER}{kind}/{name}/"
+
+
+def log_number(key: str) -> int | None:
+    """The number in the key of a log's entry; None for a file that a program of somebody's has put beside them."""
+    return _number(_LOG_ENTRY, key)
 
 
 def erasure_key(number: int) -> str:
@@ -188,6 +196,11 @@ def pending_exports_folder(sheet: str) -> str:
     return f"sheet/pending/{sheet}/"
 
 
-def number_of_pending_export(key: str) -> int:
-    """The number in a key that `pending_export_key` gave."""
-    return int(key.rpartition("/")[2].partition("-")[0])
+def number_of_pending_export(key: str) -> int | None:
+    """The number in a key that `pending_export_key` gave; None for a file that is none of an exporter's."""
+    return _number(_PENDING_EXPORT, key)
+
+
+def _number(name: re.Pattern[str], key: str) -> int | None:
+    found = name.fullmatch(key.rpartition("/")[2])
+    return int(found[1]) if found else None

@@ -241,7 +241,8 @@ class OnePass(AbstractContextManager["OnePass"]):
 
         limits, home = self._survey.contract().rules.limits, self.settings.home
         folders = ("sheet/pending/", f"{layout.REGISTER}exports/")
-        sheets = {entry.key.split("/")[2] for folder in folders for entry in self._lake.list(folder)}
+        listed = [entry.key.split("/") for folder in folders for entry in self._lake.list(folder)]
+        sheets = {parts[2] for parts in listed if len(parts) == 4}
         for sheet in sorted(sheets):
             Exporter(self._lake, home, sheet, limits, _no_sheet, utc_now).finish()
             if employee_id is not None and (person := hash_of_id(employee_id)):

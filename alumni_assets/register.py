@@ -95,7 +95,7 @@ class Register:
     def _all_facts(self) -> Facts:
         facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
         renewed = self._begun_anew_if_damaged(self._renewed_copy)
-        copied = [(key, etag, body) for key, etag, body in renewed if key.split("/")[1] in _KINDS]
+        copied = [(key, etag, body) for key, etag, body in renewed if _is_fact(key)]
         before = _READ.get(self._copy, {})
         read = {key: _read_once(before.get(key), key, etag, body) for key, etag, body in copied}
         for _, fact in read.values():
@@ -242,7 +242,7 @@ class Register:
 
     def _append(self, kind: str, subject: str, fact: L) -> L:
         entries = self._lake.list(layout.log_folder(kind, subject))
-        number = max((int(entry.key.rsplit("/", 1)[1].removesuffix(".json")) for entry in entries), default=0)
+        number = max((layout.log_number(entry.key) or 0 for entry in entries), default=0)
         while True:
             number += 1
             numbered = dataclasses.replace(fact, number=number)
@@ -277,9 +277,7 @@ class Register:
     def _renewed_copy(self) -> list[tuple[str, str, bytes]]:
         """Fetch what has changed since the copy was last renewed, drop what is gone, and give all that it has then."""
         listed = {
-            entry.key: f"{entry.etag}-{entry.size}"
-            for entry in self._lake.list(layout.REGISTER)
-            if entry.key.split("/")[1] in _KINDS
+            entry.key: f"{entry.etag}-{entry.size}" for entry in self._lake.list(layout.REGISTER) if _is_fact(entry.key)
         }
         with self._connection() as copy:
             held = dict(copy.execute("SELECT key, etag FROM facts"))
@@ -309,6 +307,11 @@ class Register:
             connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, etag TEXT, body BLOB)")
             connection.execute("CREATE TABLE IF NOT EXISTS known (key BLOB PRIMARY KEY, etag TEXT, size INT)")
             yield connection
+
+
+def _is_fact(key: str) -> bool:
+    """Whether a key in the register is a fact's, and not that of a file which a program of somebody's has put there."""
+    return key.split("/")[1] in _KINDS and key.endswith(".json")
 
 
 def _read_once(before: tuple[str, Fact] | None, key: str, etag: str, body: bytes) -> tuple[str, Fact]:

@@ -217,10 +217,7 @@ class Checkpoint:
 
     def _listed(self) -> dict[int, LakeEntry]:
         """The facts by number, in order."""
-        entries = {
-            int(entry.key.rpartition("/")[2].removesuffix(".json")): entry
-            for entry in self._lake.list(layout.exports_folder(self._sheet))
-        }
+        entries = dict(_facts(self._lake, self._sheet))
         missing = [number for number in range(1, max(entries, default=0) + 1) if number not in entries]
         if missing:
             raise SheetError(
@@ -285,7 +282,7 @@ def forget_person(lake: Lake, home: Path, sheet: str, person: bytes) -> int:
     `person` is what `answers.person_hash` gives. The file in `home`, which would keep it, is deleted; it is made again.
     """
     changed = 0
-    for entry in list(lake.list(layout.exports_folder(sheet))):
+    for _, entry in list(_facts(lake, sheet)):
         export = Export.decoded(entry.key, lake.read_bytes(entry.key))
         parts = [*_parts(export.new, ROW_BYTES + PERSON_BYTES)]
         left = b"".join(part[:ROW_BYTES] + _NOBODY if part[ROW_BYTES:] == person else part for part in parts)
@@ -294,6 +291,14 @@ def forget_person(lake: Lake, home: Path, sheet: str, person: bytes) -> int:
             changed += 1
     _file(lake, home, sheet).unlink(missing_ok=True)
     return changed
+
+
+def _facts(lake: Lake, sheet: str) -> Iterator[tuple[int, LakeEntry]]:
+    """The facts of a sheet's exports with their numbers; what else lies in their folder is none of them."""
+    for entry in lake.list(layout.exports_folder(sheet)):
+        number = layout.log_number(entry.key)
+        if number is not None:
+            yield number, entry
 
 
 def _file(lake: Lake, home: Path, sheet: str) -> Path:

@@ -165,6 +165,8 @@ class Exporter:
         """Finish what an exporter that was killed has left."""
         for entry in list(self.lake.list(layout.pending_exports_folder(self.sheet))):
             number = layout.number_of_pending_export(entry.key)
+            if number is None:
+                continue
             if number >= checkpoint.next_number:  # an exporter at work, or one that was killed before its fact
                 if self._is_abandoned(entry):
                     self.lake.delete(entry.key)

@@ -168,6 +168,15 @@ def test_erasing_again_finds_nothing(pipeline: Pipeline, tmp_path: Path) -> None
     assert len(pipeline.facts.erasures) == 1
 
 
+@pytest.mark.long
+def test_files_that_other_programs_leave_beside_a_sheets_facts_do_not_stop_it(pipeline: Pipeline) -> None:
+    for folder in ("register/exports", "register/exports/answers", "sheet/pending", "sheet/pending/answers"):
+        (pipeline.root / folder).mkdir(parents=True, exist_ok=True)
+        (pipeline.root / folder / ".DS_Store").touch()
+    with in_environment(pipeline):
+        assert erase(pipeline).rows == {}
+
+
 @pytest.mark.parametrize("key", ["", "another secret that is long enough"])
 def test_nothing_is_taken_in_without_the_key_of_the_ledger(pipeline: Pipeline, key: str) -> None:
     pipeline.environment["ALUMNI_ERASURE_KEY"] = key

@@ -200,6 +200,19 @@ def test_facts_that_are_lost_or_damaged_stop_the_exporter_instead_of_repeating_a
     assert desk.export().new == 0
 
 
+def test_files_that_other_programs_leave_beside_the_facts_disturb_nothing(desk: Desk, sheet: Sheet) -> None:
+    desk.export()
+    for name in (".DS_Store", "000001 (1).json", "1.json", "notes-1.csv"):
+        desk.lake.put_bytes(f"register/exports/answers/{name}", b"\0")
+        desk.lake.put_bytes(f"sheet/pending/answers/{name}", b"\0")
+    sheet.rows.append(answer(4))
+    assert desk.export().uploads == ["sheet/answers-000002.csv"]
+    assert desk.exporter().finish().finished == []
+    person = hash_of_id("628004")
+    assert person is not None
+    assert forget_person(desk.lake, desk.home, "answers", person) == 1
+
+
 def test_facts_hold_no_answers(desk: Desk) -> None:
     desk.export()
     facts = [body for key, body in desk.files().items() if key.startswith("register/")]

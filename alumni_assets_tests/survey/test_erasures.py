@@ -42,6 +42,17 @@ def test_a_content_that_was_rewritten_twice_means_the_last() -> None:
     assert ledger.seen(replace(SEEN, sha256="a")) == replace(SEEN, sha256="c", size=1)
 
 
+def test_files_that_other_programs_leave_in_the_register_disturb_nothing(tmp_path: Path, register: Register) -> None:
+    register.append_decision(APPROVED)
+    for folder in ("register/decisions", "register/seen", "register"):
+        (tmp_path / "lake" / folder).mkdir(exist_ok=True)
+        (tmp_path / "lake" / folder / ".DS_Store").touch()
+    (log,) = (tmp_path / "lake/register/decisions").glob("*/")
+    (log / ".DS_Store").touch()
+    assert register.append_decision(APPROVED).number == 2
+    assert [decision.number for decision in register.facts().decisions["term.csv@1"]] == [1, 2]
+
+
 def test_facts_stay_as_they_were_entered_and_are_read_in_the_terms_of_what_is_stored(register: Register) -> None:
     register.enter_seen(SEEN)
     register.enter_ingested(JUDGED)
