@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from alumni_assets import layout
+from alumni_assets.copies import begun_anew_if_damaged
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError, LakeUnavailableError
 from alumni_assets.survey.erasures import Ledger
 from alumni_assets.survey.standing import (
@@ -51,7 +52,6 @@ _TIMES: dict[type, list[str]] = {
 }
 _ATTEMPTS = "attempts"
 _MADE_ANEW = {Seen, Ingested, Transformed}  # from the file, or its pinned copy; what people said is not
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READERS = 16
 _FETCHED_AT_ONCE = 1000
 _PATIENCE = 20  # times as long as looking through the register takes
@@ -59,7 +59,6 @@ _LEDGER_SECONDS = 10.0  # for how long single facts are read in the terms of the
 # Each fact with its etag as it was read from its JSON by the last look, by the copy of its register. The code server
 # looks again every few seconds.
 _READ: dict[Path, dict[str, tuple[str, Fact]]] = {}
-T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 S = TypeVar("S", Seen, Ingested, Transformed)
 L = TypeVar("L", Arrival, Decision, Waiver)
@@ -94,7 +93,7 @@ class Register:
 
     def _all_facts(self) -> Facts:
         facts: dict[type[Fact], list[Any]] = {kind: [] for kind in _KINDS.values()}
-        renewed = self._begun_anew_if_damaged(self._renewed_copy)
+        renewed = begun_anew_if_damaged(self._copy, self._renewed_copy)
         copied = [(key, etag, body) for key, etag, body in renewed if _is_fact(key)]
         before = _READ.get(self._copy, {})
         read = {key: _read_once(before.get(key), key, etag, body) for key, etag, body in copied}
@@ -127,7 +126,7 @@ class Register:
             with self._connection() as copy:
                 return copy.execute("SELECT key, etag, size FROM known").fetchall()
 
-        rows = self._begun_anew_if_damaged(read)
+        rows = begun_anew_if_damaged(self._copy, read)
         return {bytes(key).decode("utf-8", "surrogatepass"): (etag, size) for key, etag, size in rows}
 
     def remember(self, known: Mapping[str, tuple[str, int]]) -> None:
@@ -263,16 +262,6 @@ class Register:
 
     def _ledger(self) -> Ledger:
         return self.ledger(_LEDGER_SECONDS)
-
-    def _begun_anew_if_damaged(self, use: Callable[[], T]) -> T:
-        """What some use of the copy gives; where the copy is damaged, of an empty one."""
-        try:
-            return use()
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
-                raise
-            self._copy.unlink(missing_ok=True)
-            return use()
 
     def _renewed_copy(self) -> list[tuple[str, str, bytes]]:
         """Fetch what has changed since the copy was last renewed, drop what is gone, and give all that it has then."""

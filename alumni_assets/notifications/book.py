@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from alumni_assets.copies import begun_anew_if_damaged
 from alumni_assets.layout import NOTICES, notice_key
 from alumni_assets.notifications.notices import Notice
 from alumni_assets.register import RegisterError
@@ -138,7 +139,7 @@ class Book:
                 after = int(match["number"])
                 opened[match["channel"]] = min(after, opened.get(match["channel"], after))
         last = [tracks.last for tracks in deliveries.values() if tracks.last is not None and not tracks.is_accepted]
-        bodies = self._bodies([*notices, *last])
+        bodies = begun_anew_if_damaged(self._copy, lambda: self._bodies([*notices, *last]))
         entries = sorted((_entry(found.key, bodies[found.key]) for found in notices), key=lambda entry: entry.number)
         return Pages(
             entries, opened, {what: tracks.delivery(bodies) for what, tracks in deliveries.items()}, frozenset(closed)

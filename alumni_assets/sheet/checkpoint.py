@@ -16,15 +16,16 @@ import base64
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from alumni_assets import layout
+from alumni_assets.copies import begun_anew_if_damaged
 from alumni_assets.resources.lake_interface import Lake, LakeEntry
 from alumni_assets.sheet.answers import PERSON_BYTES, ROW_BYTES
 from alumni_assets.sheet.errors import SheetError
@@ -34,6 +35,7 @@ _NOBODY = bytes(PERSON_BYTES)  # in facts: an answer without employee id
 _READERS = 16
 _READ_AT_ONCE = 256
 _LOCK_SECONDS = 600
+T = TypeVar("T")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS exports (number INTEGER PRIMARY KEY, etag TEXT, sha256 TEXT, titles TEXT);
 CREATE TABLE IF NOT EXISTS exported
@@ -138,7 +140,7 @@ class Export:
 
 
 class Checkpoint:
-    """The checkpoint of one sheet; open it with `open_checkpoint`."""
+    """The checkpoint of one sheet; use it by `use_checkpoint`."""
 
     def __init__(self, lake: Lake, sheet: str, database: sqlite3.Connection) -> None:
         self._lake = lake
@@ -267,13 +269,20 @@ class Checkpoint:
             yield self._database
 
 
-@contextmanager
-def open_checkpoint(lake: Lake, home: Path, sheet: str) -> Iterator[Checkpoint]:
-    """The checkpoint of a sheet, with its file in `home`: one for each lake."""
+def use_checkpoint(lake: Lake, home: Path, sheet: str, use: Callable[[Checkpoint], T]) -> T:
+    """What some use of a sheet's checkpoint gives, with its file in `home`: one for each lake.
+
+    Where that file turns out to be damaged it is begun anew, and so is the use.
+    """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with closing(sqlite3.connect(_file(lake, home, sheet), timeout=_LOCK_SECONDS, isolation_level=None)) as database:
-        database.executescript(_TABLES)
-        yield Checkpoint(lake, sheet, database)
+    file = _file(lake, home, sheet)
+
+    def use_file() -> T:
+        with closing(sqlite3.connect(file, timeout=_LOCK_SECONDS, isolation_level=None)) as database:
+            database.executescript(_TABLES)
+            return use(Checkpoint(lake, sheet, database))
+
+    return begun_anew_if_damaged(file, use_file)
 
 
 def forget_person(lake: Lake, home: Path, sheet: str, person: bytes) -> int:

@@ -29,7 +29,7 @@ from alumni_assets import layout
 from alumni_assets.resources.lake_interface import SCRATCH_LIFETIME, Lake, LakeEntry, LakeKeyError
 from alumni_assets.sheet import answers
 from alumni_assets.sheet.answers import SheetHeader
-from alumni_assets.sheet.checkpoint import Checkpoint, Export, Found, open_checkpoint
+from alumni_assets.sheet.checkpoint import Checkpoint, Export, Found, use_checkpoint
 from alumni_assets.sheet.errors import SheetError
 from alumni_assets.survey.naming import upload_id
 from alumni_assets.survey_rules import LimitRules
@@ -77,23 +77,31 @@ class Exporter:
         written nothing then but what an earlier export had left unfinished.
         """
         done = Exported()
-        with open_checkpoint(self.lake, self.home, self.sheet) as checkpoint:
+
+        def export(checkpoint: Checkpoint) -> None:
             for _ in range(_ATTEMPTS):
                 checkpoint.renew()
                 self._finish_pending(checkpoint, done)
                 try:
-                    self._export_once(checkpoint, checkpoint.next_number, accept_header, done)
+                    return self._export_once(checkpoint, checkpoint.next_number, accept_header, done)
                 except _OvertakenError:
                     continue
-                return done
-        raise SheetError("overtaken", "Other exporters of the same sheet are at work all the time. Stop all but one.")
+            raise SheetError(
+                "overtaken", "Other exporters of the same sheet are at work all the time. Stop all but one."
+            )
+
+        use_checkpoint(self.lake, self.home, self.sheet, export)
+        return done
 
     def finish(self) -> Exported:
         """Finish what exporters that were killed have left, and delete what none will; nobody else may be at work."""
         done = Exported()
-        with open_checkpoint(self.lake, self.home, self.sheet) as checkpoint:
+
+        def finish(checkpoint: Checkpoint) -> None:
             checkpoint.renew()
             self._finish_pending(checkpoint, done)
+
+        use_checkpoint(self.lake, self.home, self.sheet, finish)
         for entry in list(self.lake.list(layout.pending_exports_folder(self.sheet))):
             self.lake.delete(entry.key)  # no fact lists its answers: they are new at the next export
         return done

@@ -3,7 +3,6 @@
 That everything may be deleted, and comes back by `alumni run`, is tested in `pipeline/test_nothing_is_lost.py`.
 """
 
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import dagster as dg
 import pytest
 
 from alumni_assets import failures, jobs
+from alumni_assets_tests.damage import cut_in_half, overwrite_with_noise, spoil_the_middle
 from alumni_assets_tests.endings import Ending
 
 from ..pipeline.answers import answers, csv_bytes
@@ -20,23 +20,6 @@ from ..pipeline.test_sensors import tick
 from . import life
 
 pytestmark = pytest.mark.slow
-
-
-def cut_in_half(path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def overwrite_with_noise(path: Path) -> None:
-    path.write_bytes(random.Random(8).randbytes(path.stat().st_size))
-
-
-def spoil_the_middle(path: Path) -> None:
-    """So that the damage shows only where rows are read."""
-    content = bytearray(path.read_bytes())
-    third = len(content) // 3
-    content[third : 2 * third] = random.Random(8).randbytes(third)
-    path.write_bytes(content)
 
 
 def make_old(path: Path) -> None:

@@ -1,9 +1,13 @@
 """When the lake cannot be used: told once, from a book of its own, and again only after it had recovered."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from alumni_assets.register import RegisterError
 from alumni_assets.resources.lake_interface import LakeError
+from alumni_assets_tests.damage import cut_in_half, overwrite_with_noise
 from alumni_assets_tests.notifications.conftest import World
 from alumni_assets_tests.notifications.stand_ins import Fuse, Inbox
 
@@ -123,3 +127,19 @@ def test_the_copies_in_the_home_folder_may_be_deleted(world: World, inbox: Inbox
     world.tell(inbox)
     assert len(inbox.accepted) == 2
     assert "a.csv" not in inbox.accepted[1].body
+
+
+@pytest.mark.parametrize("harm", [cut_in_half, overwrite_with_noise])
+def test_damaged_copies_in_the_home_folder_are_begun_anew(
+    world: World, inbox: Inbox, harm: Callable[[Path], None]
+) -> None:
+    world.lake.is_gone = True
+    world.tell(inbox)
+    world.lake.is_gone = False
+    world.story.is_rejected("a.csv")
+    world.tell(inbox)
+    harm(world.home / "notices.sqlite")
+    harm(world.home / "outbox.sqlite")
+    world.story.is_rejected("b.csv")
+    world.tell(inbox)
+    assert inbox.subjects == ["The lake cannot be read", "1 upload rejected", "1 upload rejected"]

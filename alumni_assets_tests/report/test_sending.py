@@ -9,6 +9,7 @@ from alumni_assets.notifications.delivery import DEAD_AFTER, MOST_ATTEMPTS, WAIT
 from alumni_assets.report.configuration import ReportSettings
 from alumni_assets.report.keeping import ReportError
 from alumni_assets.report.sending import refusals
+from alumni_assets_tests.damage import overwrite_with_noise
 from alumni_assets_tests.notifications.stand_ins import Crash, Fuse
 from alumni_assets_tests.report.conftest import MoodyServer
 from alumni_assets_tests.report.offices import ANA, BEN, CARLA, Office, smtp_settings, states
@@ -64,6 +65,15 @@ def test_who_is_added_in_the_week_gets_it_with_the_next_release(
     ready.release(smtp_settings(server.port, ANA))
     sending = ready.release(three)
     assert (sending.sent, states(sending)) == (2, ["sent"] * 3)
+    assert received(server) == [ANA, BEN, CARLA]
+
+
+def test_a_damaged_copy_of_the_books_is_begun_anew_and_nobody_gets_the_report_twice(
+    ready: Office, server: MoodyServer, three: ReportSettings
+) -> None:
+    ready.release(smtp_settings(server.port, ANA))
+    overwrite_with_noise(ready.home / "reports.sqlite")
+    assert states(ready.release(three)) == ["sent"] * 3
     assert received(server) == [ANA, BEN, CARLA]
 
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from alumni_assets.sheet.exporting import Exporter
 from alumni_assets.survey.naming import upload_id
 from alumni_assets.survey.standing import Rewritten, Seen
 from alumni_assets.survey_rules import default_rules
+from alumni_assets_tests.damage import cut_in_half, overwrite_with_noise, spoil_the_middle
 from alumni_assets_tests.sheet.conftest import HEADER, NOW, Desk, Sheet, WatchedLake, answer, as_file
 
 FIRST, SECOND, THIRD = (f"raw/sheet/answers-00000{number}.csv" for number in (1, 2, 3))
@@ -174,6 +175,19 @@ def test_the_checkpoint_outlives_alumni_home(desk: Desk, sheet: Sheet) -> None:
     moved = desk.export(home=desk.folder / "another home")
     assert moved.new == 1
     assert desk.export(home=desk.folder / "a third home").new == 0
+
+
+@pytest.mark.parametrize("harm", [cut_in_half, overwrite_with_noise, spoil_the_middle])
+def test_a_damaged_copy_of_the_checkpoint_is_begun_anew(desk: Desk, sheet: Sheet, harm: Callable[[Path], None]) -> None:
+    sheet.rows += [answer(number) for number in range(4, 300)]
+    desk.export()
+    (copy,) = desk.home.glob("sheet-answers-*.sqlite")
+    harm(copy)
+    sheet.rows.append(answer(300))
+    assert desk.export().new == 1
+    harm(copy)
+    assert desk.exporter().finish().finished == []
+    assert desk.export().new == 0
 
 
 def test_one_home_may_serve_two_lakes(desk: Desk, tmp_path: Path, sheet: Sheet) -> None:
