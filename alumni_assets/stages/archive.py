@@ -1,13 +1,14 @@
 """Archive: an original and its transformed copy under archive/DATE/, with a manifest of checksums.
 
-The manifest is written last: an archive without one is not done, and is found by that and done again. Of an upload that
-was approved again on the same day the one before may be there; it names other rows.
+The manifest is written last: an archive without one, or with an empty one, is not done, and is found by that and done
+again. Of an upload that was approved again on the same day the one before may be there; it names other rows.
 """
 
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, LakeKeyError
@@ -22,6 +23,10 @@ _ROWS = "transformed.parquet"
 
 class ArchiveError(Exception):
     """What is to be archived is not what was pinned or made."""
+
+
+class DamagedManifestError(ArchiveError):
+    """An archive's manifest cannot be read; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def seal_archive(lake: Lake, seen: Seen, folder: str, copies: Sequence[ArchivedF
 
 def unarchived(lake: Lake, facts: Facts) -> list[str]:
     """The transformed uploads whose archive is not done, the first received first."""
-    there = {entry.key for entry in lake.list(layout.ARCHIVE)}
+    there = {entry.key for entry in lake.list(layout.ARCHIVE) if entry.size}
     found = [
         upload
         for upload, transformed in facts.transformed.items()
@@ -76,7 +81,14 @@ def _is_archived(lake: Lake, facts: Facts, transformed: Transformed, there: Coll
         return False
     # A manifest is only read where it may be an earlier one: one for each upload would be many.
     approvals = [decision for decision in facts.decisions.get(transformed.upload, ()) if decision.kind == "approved"]
-    return len(approvals) < 2 or any(copy.sha256 == transformed.content for copy in archived_files(lake, folder))
+    return len(approvals) < 2 or _names_rows(lake, folder, transformed)
+
+
+def _names_rows(lake: Lake, folder: str, transformed: Transformed) -> bool:
+    try:
+        return any(copy.sha256 == transformed.content for copy in archived_files(lake, folder))
+    except DamagedManifestError:
+        return False
 
 
 def archive_folder(transformed: Transformed) -> str:
@@ -85,24 +97,35 @@ def archive_folder(transformed: Transformed) -> str:
 
 
 def archived_files(lake: Lake, folder: str) -> list[ArchivedFile]:
-    """The copies that a folder's manifest names. Raises LakeKeyError where there is no manifest."""
-    manifest = json.loads(lake.read_bytes(f"{folder}{MANIFEST}"))
-    upload, rows = manifest["upload"], f"{folder}{_ROWS}"
-    return [
-        ArchivedFile(
-            file["key"],
-            file["size"],
-            file["sha256"],
-            layout.transformed_key(upload) if file["key"] == rows else layout.pinned_key(upload),
-        )
-        for file in manifest["files"]
-    ]
+    """The copies that a folder's manifest names. Raises LakeKeyError without one, and `DamagedManifestError`."""
+    return _manifest(lake, folder)[1]
 
 
 def write_manifest(lake: Lake, folder: str, copies: Sequence[ArchivedFile]) -> None:
     """Write a folder's manifest anew for these copies, which took the places of others."""
-    about = json.loads(lake.read_bytes(f"{folder}{MANIFEST}"))
-    _put_manifest(lake, folder, {name: about[name] for name in ("upload", "received_at")}, copies)
+    about, _ = _manifest(lake, folder)
+    _put_manifest(lake, folder, about, copies)
+
+
+def _manifest(lake: Lake, folder: str) -> tuple[dict[str, str], list[ArchivedFile]]:
+    """What a manifest says of the upload, and the copies that it names."""
+    key = f"{folder}{MANIFEST}"
+    content = lake.read_bytes(key)
+    try:
+        manifest = json.loads(content)
+        about = {name: str(manifest[name]) for name in ("upload", "received_at")}
+        return about, [_named_file(file, folder, about["upload"]) for file in manifest["files"]]
+    except (ValueError, LookupError, TypeError) as error:
+        raise DamagedManifestError(
+            f"{lake.url(key)}, the manifest of an archived upload, is damaged. Restore it from a backup, or delete it "
+            "and call `alumni run`, which archives the upload again and leaves undamaged copies as they are."
+        ) from error
+
+
+def _named_file(file: Mapping[str, Any], folder: str, upload: str) -> ArchivedFile:
+    key = str(file["key"])
+    source = layout.transformed_key(upload) if key == f"{folder}{_ROWS}" else layout.pinned_key(upload)
+    return ArchivedFile(key, int(file["size"]), str(file["sha256"]), source)
 
 
 def _put_manifest(lake: Lake, folder: str, about: Mapping[str, str], copies: Sequence[ArchivedFile]) -> None:

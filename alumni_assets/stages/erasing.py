@@ -22,7 +22,14 @@ from alumni_assets.contract_arrow import INVALID_SCHEMA, TRANSFORMED_SCHEMA, VAL
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, Readiness
 from alumni_assets.stages import intake
-from alumni_assets.stages.archive import MANIFEST, ArchivedFile, archived_files, write_manifest
+from alumni_assets.stages.archive import (
+    MANIFEST,
+    ArchivedFile,
+    DamagedManifestError,
+    archive_folder,
+    archived_files,
+    write_manifest,
+)
 from alumni_assets.stages.hashing import sha256_of
 from alumni_assets.stages.keeping_out import Doorkeeper, ErasingError, ErasureKeyError, erased_persons
 from alumni_assets.stages.person_rows import PersonRows, find_person, own_rows
@@ -148,7 +155,10 @@ class Eraser:
         return found
 
     def rewrite(self, request: Request, persons: Persons) -> Erased:
-        """Take the rows out of every object, and look again until none has any."""
+        """Take the rows out of every object, and look again until none has any.
+
+        Raises `ErasingError`, and `DamagedManifestError` where it is not known what an archive has.
+        """
         done = Erased()
         for _ in range(_MOST_ROUNDS):
             found = self.enter(request, persons)
@@ -176,8 +186,8 @@ class Eraser:
             if (key := self._raw_object_of(facts, facts.seen[upload])) is not None:
                 self.lake.delete(key)
             self.lake.delete(layout.pinned_key(upload))
-        for folder, _ in self._archives_of(unread):
-            copies = archived_files(self.lake, folder)
+        for folder, upload in self._archives_of(unread):
+            copies = self._archived(folder, upload)
             rows = [copy for copy in copies if copy.key == f"{folder}{_ROWS}"]
             for copy in copies:
                 if copy not in rows:
@@ -348,7 +358,7 @@ class Eraser:
 
     def _rewrite_archive(self, persons: Persons, concerned: Iterable[str], done: Erased) -> None:
         for folder, upload in self._archives_of(concerned):
-            copies = archived_files(self.lake, folder)
+            copies = self._archived(folder, upload)
             now = [self._rewritten_copy(copy, upload, persons, done) for copy in copies]
             if now != copies:
                 write_manifest(self.lake, folder, now)
@@ -362,6 +372,19 @@ class Eraser:
             if entry.key.endswith(f"/{MANIFEST}")
         ]
         return [(folder, by_name[name]) for folder in folders if (name := folder.split("/")[-2]) in by_name]
+
+    def _archived(self, folder: str, upload: str) -> list[ArchivedFile]:
+        """The copies in a folder of the archive. Where they cannot be told, they might be of the persons."""
+        try:
+            return archived_files(self.lake, folder)
+        except DamagedManifestError as error:
+            transformed = self.register.find_transformed(upload)
+            if transformed is not None and folder == archive_folder(transformed):
+                raise DamagedManifestError(f"{error} Then repeat this.") from error
+            raise DamagedManifestError(
+                f"The manifest in {self.lake.url(folder)} is damaged, that of an upload transformed anew since. "
+                "Restore it from a backup, or delete that whole folder, and repeat this."
+            ) from error
 
     def _rewritten_copy(self, copy: ArchivedFile, upload: str, persons: Persons, done: Erased) -> ArchivedFile:
         """The archived copy without the persons' rows: copied from its source where that is what it was made of."""

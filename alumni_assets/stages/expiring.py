@@ -12,7 +12,7 @@ from datetime import datetime
 from alumni_assets.register import Register
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 from alumni_assets.retention_plan import FOLDERS, Due, Layer, Why, due
-from alumni_assets.stages.archive import archive_folder, archived_files, damaged_copies
+from alumni_assets.stages.archive import DamagedManifestError, archive_folder, archived_files, damaged_copies
 from alumni_assets.survey.standing import Facts
 from alumni_assets.survey_rules import RetentionRules
 
@@ -72,7 +72,7 @@ def _is_soundly_archived(lake: Lake, facts: Facts, upload: str) -> bool:
     seen, transformed = facts.seen[upload], facts.transformed[upload]
     try:
         copies = archived_files(lake, archive_folder(transformed))
-    except LakeKeyError:
+    except (LakeKeyError, DamagedManifestError):
         return False
     archived = sorted(copy.sha256 for copy in copies)
     return archived == sorted((seen.sha256, transformed.content)) and not damaged_copies(lake, copies)

@@ -33,8 +33,8 @@ def restore_upload(lake: Lake, transformed: Transformed, days: int, tier: str) -
 
     Copies in cold storage are asked for, to be readable for so many `days`; nothing is brought back before all are
     readable, so call it again until no file waits. Rows that were archived before others were made of the upload are
-    `NOT_ARCHIVED`: they stay where they are. Raises `RestoreError`, and LakeKeyError where the upload has no
-    archive.
+    `NOT_ARCHIVED`: they stay where they are. Raises `RestoreError`, `DamagedManifestError`, and LakeKeyError where the
+    upload has no archive.
     """
     archived = archived_files(lake, archive_folder(transformed))
     copies = [copy for copy in archived if not _is_of_other_rows(copy, transformed)]

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from alumni_assets import layout
+from alumni_assets.one_pass import OnePass
+from alumni_assets.stages.archive import DamagedManifestError, archive_folder, archived_files
 
 from ..corrections.returns import correction
 from ..pipeline.answers import answer, csv_bytes
@@ -144,6 +146,31 @@ def test_what_is_lost_comes_back_from_the_archive_without_the_person(
         assert {name: pipeline.lake.read_bytes(name) for name in lost} == kept
     assert places_of(tmp_path) == []
     assert seen_by_others(pipeline, erased.uploads)["alumni"] == tables["alumni"]
+
+
+@pytest.mark.long
+def test_a_damaged_manifest_in_the_archive_is_named_and_once_it_is_mended_nothing_of_the_person_is_left(
+    erased: World, pipeline_before: Pipeline
+) -> None:
+    place, upload = pipeline_before, erased.uploads["term.csv"]
+    folder = archive_folder(place.facts.transformed[upload])
+    earlier = f"archive/2020-01-01/{folder.split('/')[2]}/"
+    for entry in list(place.lake.list(folder)):
+        place.lake.copy(entry.key, entry.key.replace(folder, earlier))
+    place.lake.put_bytes(f"{earlier}manifest.json", b"{")
+    with in_environment(place):
+        with pytest.raises(DamagedManifestError, match=r"2020-01-01.* delete that whole folder, and repeat this"):
+            erase(place)
+        shutil.rmtree(place.root / earlier)
+        place.lake.put_bytes(f"{folder}manifest.json", b"{")
+        with pytest.raises(DamagedManifestError, match=r"delete it and call `alumni run`.* Then repeat this\."):
+            erase(place)
+        place.lake.delete(f"{folder}manifest.json")
+        with OnePass() as one_pass:
+            assert one_pass.run(None, "")["broken"] == []
+        assert erase(place).is_complete
+    assert len(archived_files(place.lake, folder)) == 2
+    assert places_of(place.root) == []
 
 
 @pytest.mark.long

@@ -20,15 +20,17 @@ from alumni_assets.stages.archive import (
     UNVERIFIABLE,
     ArchivedFile,
     ArchiveError,
+    DamagedManifestError,
     archive_upload,
     archived_files,
     damaged_copies,
     seal_archive,
+    unarchived,
 )
 from alumni_assets.stages.hashing import sha256_in_parts
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.restoring import RestoredFile, RestoreError, restore_upload, waits
-from alumni_assets.survey.standing import Seen, Transformed
+from alumni_assets.survey.standing import Decision, Facts, Seen, Transformed
 from alumni_assets_tests.lake.conftest import BucketPlace, Place
 
 UPLOAD = "May, ñ.csv@0123abcd"
@@ -154,6 +156,32 @@ def test_a_damaged_copy_is_not_replaced_by_a_damaged_source(place: Place, archiv
 def test_without_an_archive_there_is_nothing_to_restore(lake: Lake) -> None:
     with pytest.raises(LakeKeyError, match=r"manifest\.json"):
         restore_upload(lake, DONE, 7, "Bulk")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 512, b"\xff", b"null", b'{"upload": "a", "files": []}'])
+def test_a_damaged_manifest_is_named_where_an_upload_is_to_be_restored(
+    place: Place, archived: Any, content: bytes
+) -> None:
+    place.plant(f"{archived[0]}manifest.json", content)
+    place.lake.delete(PINNED)
+    with pytest.raises(
+        DamagedManifestError, match=r"May, ñ\.csv-0123abcd/manifest\.json.* delete it and call"
+    ) as error:
+        restore_upload(place.lake, DONE, 7, "Bulk")
+    assert "`alumni run`" in str(error.value)
+
+
+@pytest.mark.parametrize(("content", "approvals"), [(b"", 1), (b"", 2), (b"{", 2)])
+def test_an_upload_whose_manifest_is_damaged_is_archived_again(
+    place: Place, archived: Any, content: bytes, approvals: int
+) -> None:
+    decisions = tuple(Decision(UPLOAD, number, "approved", "Ana", utc_now()) for number in range(1, approvals + 1))
+    facts = Facts({UPLOAD: SEEN}, {}, {UPLOAD: DONE}, {}, {UPLOAD: decisions})
+    place.plant(f"{archived[0]}manifest.json", content)
+    assert unarchived(place.lake, facts) == [UPLOAD]
+    seal_archive(place.lake, SEEN, *archive_upload(place.lake, SEEN, DONE, "DEEP_ARCHIVE"))
+    assert unarchived(place.lake, facts) == []
+    assert archived_files(place.lake, archived[0]) == archived[1]
 
 
 def test_copies_lie_in_the_class_that_was_asked_for_and_the_manifest_does_not(any_bucket: BucketPlace) -> None:

@@ -17,7 +17,7 @@ from alumni_assets.resources.lake import FolderLake
 from alumni_assets.resources.lake_interface import LakeEntry
 from alumni_assets.retention_plan import Layer
 from alumni_assets.schedules import retention_schedule
-from alumni_assets.stages.archive import archive_folder, archived_files
+from alumni_assets.stages.archive import DamagedManifestError, archive_folder, archived_files
 from alumni_assets.stages.expiring import expire
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.stages.quarantine import waive
@@ -165,6 +165,26 @@ def test_a_pinned_copy_stays_whose_archived_copy_is_damaged(aged: Pipeline) -> N
     counts, _ = run_job(aged)
     assert (counts["pinned"], counts["unverified"]) == (2, 1)
     assert aged.lake.read_bytes(layout.pinned_key(upload)) == CLEAN
+
+
+@pytest.mark.parametrize("content", [b"", b"{"])
+def test_a_pinned_copy_stays_whose_manifest_is_damaged_until_it_is_archived_again(
+    aged: Pipeline, content: bytes
+) -> None:
+    upload = aged.upload_of("clean.csv")
+    manifest = f"{archive_folder(aged.facts.transformed[upload])}manifest.json"
+    aged.lake.put_bytes(manifest, content)
+    counts, _ = run_job(aged)
+    assert (counts["raw"], counts["pinned"], counts["unverified"]) == (6, 2, 1)
+    with in_environment(aged):
+        if content:
+            with OnePass() as one_pass, pytest.raises(DamagedManifestError, match="delete it and call `alumni run`"):
+                one_pass.restore(upload, 7, "Bulk")
+            aged.lake.delete(manifest)
+        with OnePass() as one_pass:
+            assert one_pass.run(None, "")["broken"] == []
+    counts, _ = run_job(aged)
+    assert (counts["pinned"], counts["unverified"]) == (1, 0)
 
 
 def test_a_file_that_is_written_again_meanwhile_stays(aged: Pipeline) -> None:
