@@ -97,6 +97,7 @@ class FolderLake(Lake):
     def put_bytes(self, key: str, data: bytes) -> None:
         with self.writing(key) as path, self._errors("Writing", key):
             path.write_bytes(data)
+            _flush(path)
 
     def create_bytes(self, key: str, data: bytes) -> bool:
         target = self._path(check_key(key))
@@ -267,7 +268,8 @@ def _finish(path: Path, target: Path) -> None:
 def _flush(path: Path) -> None:
     """Wait until the content is on the disk, for what cannot be made again after a power cut.
 
-    That goes for facts (`create_bytes`) and pinned copies (`copy`); a table is written again by a rerun.
+    That goes for facts and manifests (`create_bytes`, `put_bytes`), which would else stand empty for what is done, and
+    for copies (`copy`). A table is written again by a rerun.
     """
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

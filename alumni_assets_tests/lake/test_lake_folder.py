@@ -162,6 +162,22 @@ def test_new_files_and_folders_are_their_owners_alone(lake: Lake, root: Path) ->
     assert (root / ".incoming").stat().st_mode & 0o777 == 0o700
 
 
+def test_what_names_other_objects_is_on_the_disk_before_it_takes_its_name(
+    lake: Lake, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, flushed = os.fsync, []
+
+    def noted(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size, listed(lake, "register/")))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    lake.put_bytes("register/put.json", b"{}")
+    lake.create_bytes("register/created.json", b"[1]")
+    put, created = (root / "register" / name for name in ("put.json", "created.json"))
+    assert flushed == [(put.stat().st_ino, 2, []), (created.stat().st_ino, 3, ["register/put.json"])]
+
+
 def test_folders_that_were_there_keep_their_mode(lake: Lake, root: Path) -> None:
     (root / "raw").chmod(0o2775)
     lake.put_bytes("raw/a.csv", b"x")
