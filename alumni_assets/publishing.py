@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
 from alumni_assets.power_bi import data_source_file
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
-from alumni_assets.resources.warehouse import WarehouseResource, WarehouseWriter
+from alumni_assets.resources.warehouse import WarehouseResource, WarehouseWriter, tells_of_damage
 from alumni_assets.warehouse.dictionary import data_dictionary
 from alumni_assets.warehouse.tables import (
     TABLES,
@@ -34,6 +35,9 @@ DATA_SOURCE_KEY = f"{FOLDER}alumni.pbids"
 # The table whose Parquet file is written last: when it bears a number, that publication is complete.
 SEAL = "publication"
 
+_NO_PARQUET = (pa.ArrowException, OSError, ValueError)
+"""What Arrow raises for a damaged file: an OSError where its footer is, a ValueError where there are no such rows."""
+
 
 @dataclass(frozen=True)
 class Publication:
@@ -51,20 +55,22 @@ def table_key(table: str) -> str:
     return f"{FOLDER}{table}.parquet"
 
 
-def published_rows(lake: Lake, table: str) -> int:
-    """How many rows of a table readers see now; none where it was never published. Raises what the lake raises."""
+def has_published_rows(lake: Lake, table: str) -> bool:
+    """Whether readers see rows of a table now, or may have before its file was damaged. Raises what the lake raises."""
     try:
         with lake.local_copy(table_key(table)) as path:
-            return pq.read_metadata(path).num_rows
+            return pq.read_metadata(path).num_rows > 0
     except LakeKeyError:
-        return 0
+        return False
+    except _NO_PARQUET:
+        return True
 
 
 def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) -> Publication:
-    """Publish what changed since the last publication, or is missing from it, under a new number.
+    """Publish what changed since the last publication, or is missing from it or empty, under a new number.
 
-    `published_at` is the time now, with its zone. When nothing changed and nothing is missing, nothing is
-    written. What changed is forgotten only after the last file is in place, so that a publication that was
+    `published_at` is the time now, with its zone. When nothing changed and nothing is missing or seen to be damaged,
+    nothing is written. What changed is forgotten only after the last file is in place, so that a publication that was
     cut short is made good by the next one, and so is one from another warehouse, such as a second instance on the
     same lake would have: then everything is published. Raises what `WarehouseResource.writing` and the lake raise.
     """
@@ -91,13 +97,27 @@ def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
     """The tables whose files have to be written; empty when everything is published as it is here."""
     if describe_tables(connection):
         mark_changed(connection, SEAL)
-    if _was_published_elsewhere(connection, lake):
+    published, here = _generation_published(lake), _generation_here(connection)
+    if published >= here and _was_published_elsewhere(connection, lake):
         return set(TABLES)
-    present = {entry.key for entry in lake.list(FOLDER)}
-    if not {DATABASE_KEY, DICTIONARY_KEY, DATA_SOURCE_KEY} <= present:
+    present = {entry.key for entry in lake.list(FOLDER) if entry.size}
+    is_complete = present >= {DATABASE_KEY, DICTIONARY_KEY, DATA_SOURCE_KEY} and published >= here
+    if not is_complete or _has_damaged_database(lake):
         mark_changed(connection, SEAL)
     missing = {name for name in TABLES if table_key(name) not in present}
     return unpublished_tables(connection) | missing
+
+
+def _has_damaged_database(lake: Lake) -> bool:
+    """Whether the published database cannot be opened; a bucket is not asked, for it would have to be downloaded."""
+    if not lake.lends_files:
+        return False
+    with lake.local_copy(DATABASE_KEY) as path:
+        try:
+            duckdb.connect(path, read_only=True).close()
+        except duckdb.Error as error:
+            return tells_of_damage(error)
+    return False
 
 
 def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime) -> int:
@@ -114,13 +134,10 @@ def _generation_here(connection: DuckDBPyConnection) -> int:
 
 
 def _was_published_elsewhere(connection: DuckDBPyConnection, lake: Lake) -> bool:
-    """Whether the last publication that was finished is none of this warehouse's."""
-    published = _generation_published(lake)
-    if published < _generation_here(connection):
-        return False  # the last one here was cut short
+    """Whether the last publication, unless one here was cut short since, is none of this warehouse's."""
     try:
         (seal,) = pq.read_table(BytesIO(lake.read_bytes(table_key(SEAL)))).to_pylist()
-    except (LakeKeyError, pa.ArrowInvalid, ValueError):
+    except (LakeKeyError, *_NO_PARQUET):
         return True
     return [tuple(seal.values())] != connection.execute(f"SELECT * FROM {SEAL}").fetchall()
 
@@ -133,7 +150,7 @@ def _generation_published(lake: Lake) -> int:
     try:
         metadata = pq.read_metadata(BytesIO(lake.read_bytes(table_key(SEAL)))).metadata or {}
         return int(metadata.get(b"generation", b"0"))
-    except (LakeKeyError, pa.ArrowInvalid):
+    except (LakeKeyError, *_NO_PARQUET):
         return 0
 
 

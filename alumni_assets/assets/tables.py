@@ -321,7 +321,7 @@ def published_survey(
     `alumni.duckdb` holds one consistent state; each table is a Parquet file too. Only what changed is written, and
     nothing while the warehouse is not made again yet after a loss.
     """
-    from alumni_assets.publishing import FOLDER, publish, published_rows  # imports Arrow, like the next
+    from alumni_assets.publishing import FOLDER, has_published_rows, publish  # imports Arrow, like the next
     from alumni_assets.stages.quarantine import stored_tables
     from alumni_assets.stages.uploads_table import approvals_table, uploads_table
     from alumni_assets.warehouse.quarantine import mark_told, merge_quarantine, untold
@@ -332,7 +332,7 @@ def published_survey(
     started = time.monotonic()
     with warehouse.writing() as connection:
         # The first uploads may be approved and not merged yet; with nothing to keep, readers are told so.
-        if count_rows(connection, "alumni") or published_rows(objects, "alumni"):
+        if count_rows(connection, "alumni") or has_published_rows(objects, "alumni"):
             _require_tables(connection, facts, ["alumni", "alumni_history", *ANSWERS])
         quarantine = Quarantine(facts, standings(facts)).all()
         merged = merge_quarantine(connection, quarantine, stored_tables(objects))

@@ -48,6 +48,8 @@ _KNOWS_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 class FolderLake(Lake):
     """A lake in the folder `root`, which must exist: it may be a disk that is not mounted just now."""
 
+    lends_files = True
+
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._real_root = os.path.realpath(self._root)

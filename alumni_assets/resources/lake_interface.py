@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
+from typing import ClassVar
 
 INCOMING = ".incoming"  # reserved: a folder lake keeps what is not yet complete there
 OWNER_FOLDER = 0o700  # the mode of new folders: what the lake holds is personal data
@@ -85,6 +86,9 @@ class Lake(ABC):
     lake (`check_key`). Every call raises LakeError when the lake itself is missing or out of reach: no
     failure looks like "nothing there".
     """
+
+    lends_files: ClassVar[bool] = False
+    """Whether `local_copy` lends the object itself, so that a look into it costs next to nothing."""
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[LakeEntry]:

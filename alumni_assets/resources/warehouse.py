@@ -148,7 +148,7 @@ class WarehouseWriter:
                 "materializing it again."
             ) from error
         except duckdb.Error as error:
-            if _tells_of_damage(error):
+            if tells_of_damage(error):
                 raise self._discarded(error) from error
             if "No space left" in str(error):
                 raise WarehouseError(
@@ -229,7 +229,7 @@ def _engine(memory_limit: str, spill: str) -> _Engine:
     return _Engine(memory_limit, spill)
 
 
-def _tells_of_damage(error: duckdb.Error) -> bool:
+def tells_of_damage(error: duckdb.Error) -> bool:
     """Whether DuckDB says that a database file is damaged, or of a version that it does not know."""
     text = str(error)
     return (

@@ -19,6 +19,7 @@ from alumni_assets.publishing import (
     DATABASE_KEY,
     DICTIONARY_KEY,
     Publication,
+    has_published_rows,
     publish,
     table_key,
 )
@@ -218,12 +219,66 @@ def test_the_number_goes_on_rising_when_the_warehouse_is_lost(published: Survey)
     assert from_database(published, "SELECT employee_id FROM alumni") == [(3,)]
 
 
-@pytest.mark.parametrize("damaged", [b"", b"no Parquet at all"])
-def test_a_damaged_parquet_file_of_the_number_does_not_stop_a_publication(published: Survey, damaged: bytes) -> None:
-    published.lake.put_bytes(table_key("publication"), damaged)
-    take_in(published, "a", "b")
+def nothing(_: bytes) -> bytes:
+    return b""
+
+
+def zeros(content: bytes) -> bytes:
+    return b"\0" * len(content)
+
+
+def without_its_end(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def with_a_broken_footer(content: bytes) -> bytes:
+    footer = int.from_bytes(content[-8:-4], "little")
+    return content[: -8 - footer] + b"\xff" * footer + content[-8:]
+
+
+Damage = Callable[[bytes], bytes]
+
+
+@pytest.mark.parametrize("changes", [True, False], ids=["with news", "without news"])
+@pytest.mark.parametrize("damage", [nothing, zeros, without_its_end, with_a_broken_footer])
+def test_a_damaged_parquet_file_of_the_number_does_not_stop_a_publication(
+    published: Survey, damage: Damage, changes: bool
+) -> None:
+    key = table_key("publication")
+    published.lake.put_bytes(key, damage(published.lake.read_bytes(key)))
+    if changes:
+        take_in(published, "a", "b")
     assert publish(published.warehouse, published.lake, NOW).generation == 2
     assert_published_as_in_the_warehouse(published)
+
+
+@pytest.mark.parametrize("damage", [nothing, zeros, without_its_end])
+def test_a_damaged_database_is_published_again(published: Survey, damage: Damage) -> None:
+    published.lake.put_bytes(DATABASE_KEY, damage(published.lake.read_bytes(DATABASE_KEY)))
+    assert publish(published.warehouse, published.lake, NOW) == Publication(2, ())
+    assert_published_as_in_the_warehouse(published)
+
+
+@pytest.mark.parametrize("damage", [nothing, zeros, with_a_broken_footer])
+def test_where_a_table_is_damaged_readers_may_have_seen_rows_of_it(published: Survey, damage: Damage) -> None:
+    key = table_key("alumni")
+    assert has_published_rows(published.lake, "alumni")
+    published.lake.put_bytes(key, damage(published.lake.read_bytes(key)))
+    assert has_published_rows(published.lake, "alumni")
+    published.lake.delete(key)
+    assert not has_published_rows(published.lake, "alumni")
+
+
+@pytest.mark.parametrize("key", [DICTIONARY_KEY, DATA_SOURCE_KEY, table_key("uploads")])
+def test_an_empty_file_is_published_again(published: Survey, key: str) -> None:
+    published.lake.put_bytes(key, b"")
+    assert publish(published.warehouse, published.lake, NOW).generation == 2
+    assert_published_as_in_the_warehouse(published)
+
+
+def test_a_database_that_a_careless_reader_has_open_for_writing_is_not_damaged(published: Survey) -> None:
+    with closing(duckdb.connect(published.lake.url(DATABASE_KEY))):
+        assert publish(published.warehouse, published.lake, NOW) == Publication(1, ())
 
 
 def test_a_log_that_a_careless_reader_left_is_not_applied(published: Survey) -> None:
