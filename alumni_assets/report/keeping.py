@@ -8,6 +8,7 @@ is entered in the week's book, and everybody gets that edition, whatever is prep
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +18,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from alumni_assets import layout
 from alumni_assets.answers.figures import Figures
 from alumni_assets.notifications.book import Book, Entry
-from alumni_assets.resources.lake_interface import Lake
+from alumni_assets.register import RegisterError
+from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 
 CHARTS = "charts/"
 HTML, TEXT, PDF, FIGURES, MANIFEST = "report.html", "report.txt", "report.pdf", "figures.json", "report.json"
 RELEASE = 1
 """The number of the only notice in a week's book: that the report was released."""
 _PREPARED = re.compile(rf"{layout.REPORTS}(?P<week>[0-9]{{4}}-W[0-9]{{2}})/prepared\.txt")
+_MARK = re.compile(rb"[0-9a-f]+")
 
 
 class ReportError(Exception):
@@ -99,18 +102,16 @@ class Reports:
         key = layout.prepared_report_key(week)
         if self.lake.stat(key) is None:
             return None
-        return self.edition(week, self.lake.read_bytes(key).decode())
+        mark = self.lake.read_bytes(key)
+        # What was cut short by a power cut names no edition; preparing it again writes it anew.
+        return self.edition(week, mark.decode()) if _MARK.fullmatch(mark) else None
 
     def edition(self, week: str, mark: str) -> Edition:
-        """An edition by its mark. Raises ReportError where it cannot be read, and LakeError."""
-        key = layout.report_key(week, mark, MANIFEST)
-        try:
-            return Edition.model_validate_json(self.lake.read_bytes(key))
-        except ValidationError as error:
-            raise ReportError(
-                f"The prepared report {key} in the lake cannot be read. Restore it from a backup, or delete it and "
-                "materialize weekly_report again."
-            ) from error
+        """An edition by its mark. Raises ReportError where it cannot be read, LakeError and RegisterError."""
+        edition = self._stored(week, mark)
+        if edition is None:
+            raise self._unreadable(week, layout.report_key(week, mark, MANIFEST))
+        return edition
 
     def documents(self, edition: Edition) -> Documents:
         """The files of an edition. Raises LakeError."""
@@ -122,24 +123,38 @@ class Reports:
         return Documents(content(HTML).decode(), content(TEXT).decode(), content(PDF), charts)
 
     def figures(self, edition: Edition) -> Figures:
-        """The figures of an edition; they are those of the public edition. Raises LakeError."""
-        return Figures.model_validate_json(self.lake.read_bytes(edition.key(FIGURES)))
+        """The figures of an edition; they are those of the public edition.
 
-    def before(self, week: str) -> Edition | None:
-        """The newest report of an earlier week, if there is one."""
-        earlier = max((other for other in self._weeks() if other < week), default=None)
-        return None if earlier is None else self.find(earlier)
+        Raises ReportError where they are missing or cannot be read, LakeError and RegisterError.
+        """
+        key = edition.key(FIGURES)
+        try:
+            return Figures.model_validate_json(self.lake.read_bytes(key))
+        except (ValidationError, LakeKeyError) as error:
+            raise self._unreadable(edition.week, key) from error
+
+    def before(self, week: str) -> tuple[Edition, Figures] | None:
+        """The newest report of an earlier week that can be read, and its figures; None where there is none.
+
+        One that is damaged holds up no later one: that is compared with the one before. Raises LakeError.
+        """
+        for earlier in sorted((other for other in self._weeks() if other < week), reverse=True):
+            with suppress(ReportError, RegisterError):
+                edition = self.find(earlier)
+                if edition is not None:
+                    return edition, self.figures(edition)
+        return None
 
     def newest(self) -> str:
         """The last week of which a report was prepared; empty where there is none."""
         return max(self._weeks(), default="")
 
     def keep(self, edition: Edition, documents: Documents, figures: Figures) -> bool:
-        """Make an edition the one that was prepared last; False where its files are there already.
+        """Make an edition the one that was prepared last; False where its files are there already, and can be read.
 
         Its manifest is written after the other files, so that an edition that was cut short is written again.
         """
-        is_new = self.lake.stat(edition.key(MANIFEST)) is None
+        is_new = self._stored(edition.week, edition.mark) is None
         if is_new:
             for name, data in documents.files().items():
                 self.lake.put_bytes(edition.key(name), data)
@@ -147,6 +162,21 @@ class Reports:
             self.lake.put_bytes(edition.key(MANIFEST), edition.model_dump_json(indent=1).encode())
         self.lake.put_bytes(layout.prepared_report_key(edition.week), edition.mark.encode())
         return is_new
+
+    def _stored(self, week: str, mark: str) -> Edition | None:
+        try:
+            return Edition.model_validate_json(self.lake.read_bytes(layout.report_key(week, mark, MANIFEST)))
+        except (ValidationError, LakeKeyError):
+            return None
+
+    def _unreadable(self, week: str, key: str) -> ReportError:
+        """What was released is never made again: another report would stand for the one that people got."""
+        way_out = (
+            "It was released, so it is not made again: restore it from a backup. Reports of later weeks do without it."
+            if self.released(week)
+            else "Materialize weekly_report again for that week, which writes it anew."
+        )
+        return ReportError(f"The prepared report {key} in the lake is missing or cannot be read. {way_out}")
 
     def _weeks(self) -> Iterator[str]:
         for found in self.lake.list(layout.REPORTS):

@@ -76,7 +76,7 @@ def _content(reports: Reports, week: str, rules: SurveyRules) -> tuple[Content, 
         )
     public = public_edition(state.current, rules.public_edition)
     earlier = reports.before(week)
-    before = Before(earlier.prepared_at, reports.figures(earlier)) if earlier else None
+    before = Before(earlier[0].prepared_at, earlier[1]) if earlier else None
     return report_content(week, public, before, rules), public
 
 

@@ -12,7 +12,7 @@ from alumni_assets.layout import prepared_report_key
 from alumni_assets.report import preparing
 from alumni_assets.report.content import Content
 from alumni_assets.report.keeping import FIGURES, MANIFEST, Documents, Edition, ReportError, Reports
-from alumni_assets.report.preparing import write_preview
+from alumni_assets.report.preparing import Preparation, write_preview
 from alumni_assets_tests.notifications.stand_ins import Crash, Fuse
 from alumni_assets_tests.report.offices import (
     ANA,
@@ -165,13 +165,75 @@ def test_a_report_that_was_cut_short_is_made_again(office: Office, monkeypatch: 
     assert writes == 7
 
 
-def test_a_prepared_report_that_cannot_be_read_is_said(office: Office) -> None:
+def test_a_prepared_report_that_cannot_be_read_is_said_and_prepared_again_as_it_says(office: Office) -> None:
     office.publish(a_population())
     edition = office.prepare().edition
+    objects = dict(office.lake.objects)
     office.lake.put_bytes(edition.key(MANIFEST), b"?")
-    with pytest.raises(ReportError, match=f"The prepared report reports/2026-W48/{edition.mark}/report.json"):
+    with pytest.raises(
+        ReportError,
+        match=f"The prepared report reports/2026-W48/{edition.mark}/report.json .* Materialize weekly_report again",
+    ):
         office.reports.find("2026-W48")
-    assert office.lake.read_bytes(prepared_report_key("2026-W48")).decode() == edition.mark
+    assert office.prepare() == Preparation(edition, is_new=True, is_released=False)
+    assert office.lake.objects == objects
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 12, b"\xff"])
+def test_where_it_is_not_known_which_report_was_prepared_last_it_is_prepared_again(
+    office: Office, content: bytes
+) -> None:
+    office.publish(a_population())
+    edition = office.prepare().edition
+    office.lake.put_bytes(prepared_report_key("2026-W48"), content)
+    assert office.reports.find("2026-W48") is None
+    office.prepare()
+    assert office.reports.find("2026-W48") == edition
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", None], ids=["empty", "cut short", "missing"])
+def test_a_released_report_that_cannot_be_read_is_to_be_restored_and_holds_up_no_later_one(
+    office: Office, damage: bytes | None
+) -> None:
+    office.publish(a_population())
+    edition = office.prepare().edition
+    office.release(NOBODY_LISTENS)
+    objects = dict(office.lake.objects)
+    spoil(office, edition.key(MANIFEST), damage)
+    with pytest.raises(ReportError, match=r"It was released, .* restore it from a backup\. Reports of later weeks"):
+        office.prepare()
+    office.clock.pass_by(weeks=1)
+    assert office.prepare().edition.summary == "The first report: 120 alumni."
+    office.clock.pass_by(weeks=-1)
+    office.lake.objects |= {edition.key(MANIFEST): objects[edition.key(MANIFEST)]}
+    assert office.prepare().edition == edition
+
+
+@pytest.mark.parametrize("name", [MANIFEST, FIGURES])
+@pytest.mark.parametrize("damage", [b"", b'{"alumni": 1}', None], ids=["empty", "of another version", "missing"])
+def test_a_report_is_compared_with_the_newest_one_that_can_be_read(
+    office: Office, name: str, damage: bytes | None
+) -> None:
+    editions = []
+    for many in (120, 180):
+        office.publish(a_population(many), generation=many)
+        editions.append(office.prepare().edition)
+        office.clock.pass_by(weeks=1)
+    first, second = editions
+    office.publish(a_population(240), generation=240)
+    spoil(office, second.key(name), damage)
+    edition = office.prepare().edition
+    assert (edition.since, edition.summary) == ("23 November 2026", "240 alumni, +120 since then.")
+    spoil(office, first.key(name), damage)
+    edition = office.prepare().edition
+    assert (edition.since, edition.summary) == ("", "The first report: 240 alumni.")
+
+
+def spoil(office: Office, key: str, content: bytes | None) -> None:
+    """Damage an object of the lake, or take it away."""
+    del office.lake.objects[key]
+    if content is not None:
+        office.lake.put_bytes(key, content)
 
 
 def test_a_preview_touches_nothing_in_the_lake(office: Office, tmp_path: Path) -> None:
