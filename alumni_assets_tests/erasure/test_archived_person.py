@@ -1,4 +1,4 @@
-"""An archived upload that cannot be read as rows any more: it is named, and deleted where that is asked for."""
+"""A person in archives that are not as they should be: one that cannot be read any more, one that was not finished."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alumni_assets import layout
-from alumni_assets.stages.archive import archive_folder, archived_files
+from alumni_assets.stages.archive import MANIFEST, archive_folder, archived_files
 
 from ..pipeline.answers import HEADER, answers, csv_bytes
 from ..pipeline.conftest import Pipeline, pipeline
@@ -37,3 +37,15 @@ def test_what_cannot_be_read_any_more_is_named_and_deleted_from_the_archive_too(
     folder = archive_folder(pipeline.facts.transformed[upload])
     assert [copy.key for copy in archived_files(pipeline.lake, folder)] == [f"{folder}transformed.parquet"]
     assert len(pipeline.tables()["alumni"]) == 3
+
+
+def test_an_archive_that_was_not_finished_is_finished_without_the_person(pipeline: Pipeline) -> None:
+    upload = pipeline.put_and_take_in("term.csv", csv_bytes([*answers(1, 3), of_person()]))
+    assert pipeline.approve(upload).success
+    folder = archive_folder(pipeline.facts.transformed[upload])
+    pipeline.lake.delete(f"{folder}{MANIFEST}")
+    pipeline.environment["ALUMNI_ERASURE_KEY"] = KEY
+    with in_environment(pipeline):
+        assert erase(pipeline).is_complete
+    assert places_of(pipeline.root) == []
+    assert len(archived_files(pipeline.lake, folder)) == 2
