@@ -4,6 +4,7 @@ Whatever happens under raw/ afterwards changes nothing: all later stages read th
 """
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -263,6 +264,8 @@ def _copy_once(lake: Lake, source: Path, target: str, sha256: str) -> int:
             while chunk := reader.read(_COPIED_AT_ONCE):
                 digest.update(chunk)
                 writer.write(chunk)
+            writer.flush()
+            os.fsync(writer.fileno())  # the register is about to name it, and its file may go from raw/
         if digest.hexdigest() != sha256:
             raise UploadChangedError("The file changed while it was copied.")
         return copy.stat().st_size

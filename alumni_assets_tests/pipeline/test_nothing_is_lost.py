@@ -1,5 +1,6 @@
 """Whatever is lost besides the register, pinned/ and valid/ comes back by itself; the lake holds the truth."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 
 from alumni_assets import layout
 from alumni_assets.one_pass import OnePass
+from alumni_assets.register import Register
+from alumni_assets.resources.lake import FolderLake
 from alumni_assets.stages import approval
 from alumni_assets.stages.archive import archive_upload, seal_archive
+from alumni_assets.stages.intake import pin, utc_now
 
 from .answers import answer, answers, csv_bytes
 from .conftest import Pipeline, failure_of
@@ -169,3 +173,17 @@ def test_what_was_never_transformed_has_no_archived_copies(lived_in: Pipeline) -
     upload = lived_in.upload_of("waiting.csv")
     with OnePass() as one_pass, pytest.raises(approval.ApprovalRefusedError, match="was never transformed"):
         one_pass.restore(upload, 7, "Bulk")
+
+
+def test_an_upload_is_on_the_disk_before_the_register_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, flush, flushed = FolderLake(tmp_path), os.fsync, []
+    lake.put_bytes("raw/term.csv", FILES["good.csv"])
+
+    def noted(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    upload = pin(lake, Register(lake, tmp_path), "term.csv", utc_now()).seen.upload
+    names = (layout.pinned_key(upload), layout.fact_key("seen", upload))
+    assert flushed[:2] == [(tmp_path / name).stat().st_ino for name in names]
