@@ -23,6 +23,7 @@ GLUE_SCRIPT = "glue/job.py"
 GLUE_PACKAGE = "glue/alumni_assets.gluewheels.zip"  # Glue goes by the end of the name
 _LOG_ENTRY = re.compile(r"([0-9]{6,18})\.json")
 _PENDING_EXPORT = re.compile(r"([0-9]{6,18})-[0-9a-f]{16}\.csv")
+_OF_A_WEEK = re.compile(rf"{REPORTS}(?P<week>[0-9]{{4}}-W[0-9]{{2}})/.+", re.DOTALL)
 _ABOUT_UPLOADS = ("decisions", "waivers")
 TRANSFERRING_PREFIXES = (".", "~$")
 TRANSFERRING_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
@@ -132,6 +133,12 @@ def report_key(week: str, edition: str, name: str) -> str:
 def prepared_report_key(week: str) -> str:
     """Which edition of a week's report was prepared last."""
     return f"{REPORTS}{week}/prepared.txt"
+
+
+def week_of_report(key: str) -> str:
+    """The week in whose folder of reports a key is; empty where it is in none."""
+    found = _OF_A_WEEK.fullmatch(key)
+    return found["week"] if found else ""
 
 
 def report_book(week: str) -> str:

@@ -109,11 +109,11 @@ class _Plan:
                     yield Due(entry, Layer.CORRECTION_FILES, Why.CLOSED, upload)
 
     def of_reports(self, days: int | None) -> Iterator[Due]:
-        """All files of a week whose newest is old, but for the last weeks."""
+        """All files of a week whose newest is old, but for the last weeks. What is in no week's folder stays."""
         by_week: dict[str, list[LakeEntry]] = defaultdict(list)
         for key, entry in self._listed.items():
-            if key.startswith(layout.REPORTS):
-                by_week[key.split("/")[1]].append(entry)
+            if week := layout.week_of_report(key):
+                by_week[week].append(entry)
         for week in sorted(by_week)[:-_REPORTS_KEPT]:
             if all(self._is_old(days, entry, datetime.min) for entry in by_week[week]):
                 yield from (Due(entry, Layer.REPORTS, Why.OLD_REPORT) for entry in by_week[week])

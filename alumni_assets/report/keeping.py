@@ -25,7 +25,6 @@ CHARTS = "charts/"
 HTML, TEXT, PDF, FIGURES, MANIFEST = "report.html", "report.txt", "report.pdf", "figures.json", "report.json"
 RELEASE = 1
 """The number of the only notice in a week's book: that the report was released."""
-_PREPARED = re.compile(rf"{layout.REPORTS}(?P<week>[0-9]{{4}}-W[0-9]{{2}})/prepared\.txt")
 _MARK = re.compile(rb"[0-9a-f]+")
 
 
@@ -180,8 +179,9 @@ class Reports:
 
     def _weeks(self) -> Iterator[str]:
         for found in self.lake.list(layout.REPORTS):
-            if match := _PREPARED.fullmatch(found.key):
-                yield match["week"]
+            week = layout.week_of_report(found.key)
+            if week and found.key == layout.prepared_report_key(week):
+                yield week
 
 
 def _chart(name: str) -> str:

@@ -240,6 +240,13 @@ def test_the_two_newest_reports_stay_and_a_week_goes_as_a_whole() -> None:
     assert gone(told(), listing=renewed) == {}
 
 
+def test_what_is_in_no_weeks_folder_takes_no_reports_place_and_stays() -> None:
+    weeks = [entry(f"reports/2026-W0{week}/prepared.txt") for week in (1, 2, 3)]
+    names = ("desktop.ini", "zz/prepared.txt", "a/b.txt", "2026-W99", "2026-W03 (copy)/prepared.txt", "2026-W001/a")
+    strays = [entry(f"reports/{name}") for name in names]
+    assert set(gone(told(), listing=[*weeks, *strays])) == {"reports/2026-W01/prepared.txt"}
+
+
 def lake_of(chance: Random) -> tuple[Facts, list[LakeEntry], RetentionRules]:
     """A history, what the lake has of it, of any age, something of it perhaps lost; and any ages."""
 
@@ -251,7 +258,7 @@ def lake_of(chance: Random) -> tuple[Facts, list[LakeEntry], RetentionRules]:
         upload = chance.choice(uploads)
         history.do(chance.choice(history.possible(upload)), upload, OLD if chance.random() < 0.97 else YOUNG)
     facts = history.facts
-    strays = [entry(f"{folder}stray.csv") for folder in FOLDERS if folder != layout.REPORTS]
+    strays = [entry(f"{folder}stray.csv") for folder in FOLDERS]
     listing = [
         replace(one, modified=days_ago(days()).replace(tzinfo=UTC))
         for one in [*objects(facts), *strays]
