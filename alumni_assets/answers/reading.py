@@ -49,8 +49,11 @@ def read_answers(connection: "DuckDBPyConnection") -> "Mapping[Question, Answer]
     return {question: _answer(connection, question) for question in QUESTIONS}
 
 
-def read_figures(connection: "DuckDBPyConnection") -> Figures:
-    """Everything that is shown but the people on the list, from one consistent set of published tables."""
+def read_figures(connection: "DuckDBPyConnection", uploads_waiting: int) -> Figures:
+    """Everything that is shown but the people on the list, from one consistent set of published tables.
+
+    How many uploads wait for approval is given: the register alone knows it of one that counts and was judged anew.
+    """
     ((generation, published_at),) = connection.execute("SELECT generation, published_at FROM publication").fetchall()
     ((alumni, responses),) = connection.execute(
         "SELECT (SELECT count(*) FROM alumni), (SELECT count(*) FROM survey_responses)"
@@ -64,7 +67,7 @@ def read_figures(connection: "DuckDBPyConnection") -> Figures:
         cuts=read_cuts(connection),
         trends=_trends(connection),
         moves=_moves(connection),
-        quality=_quality(connection),
+        quality=_quality(connection, uploads_waiting),
     )
 
 
@@ -108,26 +111,29 @@ def _moves(connection: "DuckDBPyConnection") -> Moves:
     return Moves(answered_again=answered_again, moved=moved, changes=tuple(Move(**row) for row in changes))
 
 
-def _quality(connection: "DuckDBPyConnection") -> Quality:
+def _quality(connection: "DuckDBPyConnection", uploads_waiting: int) -> Quality:
+    """Rows that came back in a correction are counted with their upload; those that name no row, of their own."""
     batches = _batches(connection)
-    ((rows, invalid, still_open, rejected, waiting),) = connection.execute(
+    ((rows, rejected),) = connection.execute(
         """
         SELECT
-            coalesce(sum(row_count), 0)::BIGINT,
-            coalesce(sum(invalid), 0)::BIGINT,
-            coalesce(sum(open_rows), 0)::BIGINT,
-            count(*) FILTER (status = 'rejected'),
-            count(*) FILTER (status IN ('validated', 'correction'))
+            coalesce(sum(row_count) FILTER (corrects IS NULL), 0)::BIGINT
+                + (SELECT count(*) FROM quarantine SEMI JOIN uploads AS corrections
+                    ON corrections.upload = quarantine.upload AND corrections.corrects IS NOT NULL),
+            count(*) FILTER (status = 'rejected')
         FROM uploads
         """
+    ).fetchall()
+    ((set_aside, still_open),) = connection.execute(
+        "SELECT count(*), count(*) FILTER (status = 'open') FROM quarantine"
     ).fetchall()
     return Quality(
         batches=batches,
         rows=rows,
-        rows_set_aside=invalid,
+        rows_set_aside=set_aside,
         rows_open=still_open,
         uploads_rejected=rejected,
-        uploads_waiting=waiting,
+        uploads_waiting=uploads_waiting,
         reasons=_reasons(connection),
         drift=_drift(connection, batches),
     )

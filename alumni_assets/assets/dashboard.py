@@ -46,10 +46,11 @@ def alumni_dashboard_asset(address: str, stale_after: timedelta) -> AssetsDefini
         """
         from alumni_assets.dashboard.cards import cards  # imports Altair, like the next
         from alumni_assets.dashboard.keeping import PAGE_KEY, PUBLIC_PAGE_KEY, keep_page
+        from alumni_assets.stages.approval import waiting
 
         objects, rules = lake.lake(Component.WAREHOUSE), survey.contract().rules
         started = time.monotonic()
-        kept = keep_page(objects, rules)
+        kept = keep_page(objects, rules, len(waiting(survey.register_of(objects).facts())))
         context.log.info("The page was written anew." if kept.is_new else "The page shows these figures already.")
         shown = cards(kept.figures, kept.previous, rules.answers.compare_from, names_people=True)
         return MaterializeResult(

@@ -44,7 +44,7 @@ class KeptPage:
     is_new: bool
 
 
-def keep_page(lake: Lake, rules: SurveyRules) -> KeptPage:
+def keep_page(lake: Lake, rules: SurveyRules, uploads_waiting: int) -> KeptPage:
     """Write both editions of the page for the tables that are published; left alone where they show these already.
 
     Changes are told from the last answers that were different, so that a publication in which only the quarantine
@@ -56,7 +56,7 @@ def keep_page(lake: Lake, rules: SurveyRules) -> KeptPage:
         lake.local_copy(DATABASE_KEY) as path,
         duckdb.connect(f"duckdb:{path}", read_only=True, config={"temp_directory": ""}) as connection,
     ):
-        figures = read_figures(connection)
+        figures = read_figures(connection, uploads_waiting)
         people = read_people(connection)
     page = lake.stat(PAGE_KEY)
     if state and state.made_by == made_by and state.current == figures and page and lake.stat(PUBLIC_PAGE_KEY):

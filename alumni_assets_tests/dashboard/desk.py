@@ -40,7 +40,7 @@ class Desk:
 
     def keep(self, rules: SurveyRules | None = None) -> KeptPage:
         """Keep the page as the asset does."""
-        return keep_page(self.lake, rules or default_rules())
+        return keep_page(self.lake, rules or default_rules(), uploads_waiting=0)
 
     def page(self) -> str:
         return (self.root / PAGE_KEY).read_text(encoding="utf-8")

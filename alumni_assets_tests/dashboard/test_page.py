@@ -45,12 +45,12 @@ def questionnaire() -> Questionnaire:
 
 def figures_of(questionnaire: Questionnaire, people: Sequence[Person]) -> Figures:
     questionnaire.all_tables(people)
-    return read_figures(questionnaire.connection)
+    return read_figures(questionnaire.connection, uploads_waiting=0)
 
 
 def pages(questionnaire: Questionnaire, rules: SurveyRules = RULES, previous: Figures | None = None) -> tuple[str, str]:
     """Both editions of the page about the alumni that the questionnaire has now."""
-    figures = read_figures(questionnaire.connection)
+    figures = read_figures(questionnaire.connection, uploads_waiting=0)
     internal = render_page(figures, previous, read_people(questionnaire.connection), rules)
     before = public_edition(previous, rules.public_edition) if previous else None
     return internal, render_page(public_edition(figures, rules.public_edition), before, None, rules)

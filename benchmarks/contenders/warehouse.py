@@ -48,7 +48,7 @@ class Tables:
             "its check": self._check_history,
             "answers": self._answer,
             "publish": lambda: publish(self._warehouse, self._lake, datetime.now(UTC)),
-            "page": lambda: keep_page(self._lake, self._rules),
+            "page": lambda: keep_page(self._lake, self._rules, uploads_waiting=0),
         }
 
     def alumni(self) -> int:
