@@ -20,6 +20,7 @@ _FONT = "Arial, sans-serif"
 _STEP = 38
 _LONGEST = 34
 _MOST_DOTS = 12
+_SHOWN = "slice(split(datum.label, '\\n'), 1)"
 # A reader's font may be wider than the one that the labels were measured in.
 _PADDING = {"left": 26, "right": 10, "top": 4, "bottom": 4}
 
@@ -119,7 +120,7 @@ def _draw_counts(drawing: Drawing, width: int) -> alt.TopLevelMixin:
 
 def _draw_trends(drawing: Drawing, width: int) -> alt.TopLevelMixin:
     points = [point for point in drawing.shown if isinstance(point, Point)]
-    periods = [period for _, period in sorted({(point.place, point.period) for point in points})]
+    periods = {point.place for point in points}
     columns = 1 if width <= NARROW else 2
     axis = alt.Axis(format=".0%" if drawing.is_share else ".1f", tickCount=3, ticks=False, domain=False)
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=axis)
@@ -127,37 +128,51 @@ def _draw_trends(drawing: Drawing, width: int) -> alt.TopLevelMixin:
         x=alt.X(
             "period:O",
             title=None,
-            sort=periods,
-            axis=alt.Axis(labelAngle=-40, labelLimit=90, labelOverlap=True, ticks=False),
+            axis=alt.Axis(labelExpr=_SHOWN, labelAngle=-40, labelLimit=110, labelOverlap=True, ticks=False),
         )
     )
     band = base.mark_area(color=_PLAIN, opacity=0.2).encode(y=alt.Y("low:Q", title=None), y2="high:Q")
     dots = alt.OverlayMarkDef(filled=True, size=36, color=_PLAIN) if len(periods) <= _MOST_DOTS else False
     line = base.mark_line(color=_PLAIN, point=dots).encode(y=y)
-    rows = [vars(point) | {"group": _short(point.group)} for point in points]
+    groups = sorted({point.group for point in points})
+    shown = {
+        group: _placed(place, name) for place, (group, name) in enumerate(zip(groups, _shorts(groups), strict=True))
+    }
+    rows = [
+        vars(point) | {"group": shown[point.group], "period": _placed(point.place, point.period)} for point in points
+    ]
     plot = alt.layer(line, band, data=alt.Data(values=rows)).properties(
         width=(width - 70 * columns) // columns, height=90
     )
-    header = alt.Header(labelAnchor="start", titleAnchor="start")
+    header = alt.Header(labelExpr=_SHOWN, labelAnchor="start", titleAnchor="start")
     return _styled(plot.facet(facet=alt.Facet("group:N", title=drawing.title, header=header), columns=columns))
 
 
 def _data(drawing: Drawing) -> alt.Data:
     marks = [mark for mark in drawing.shown if isinstance(mark, Mark)]
+    names = _shorts([mark.name for mark in marks])
     return alt.Data(
-        values=[vars(mark) | {"label": _label(mark), "standing": mark.standing or "plain"} for mark in marks]
+        values=[
+            vars(mark) | {"label": _placed(place, _label(mark, name)), "standing": mark.standing or "plain"}
+            for place, (mark, name) in enumerate(zip(marks, names, strict=True))
+        ]
     )
 
 
-def _label(mark: Mark) -> str:
+def _label(mark: Mark, name: str) -> str:
     """Name and note in two lines; that a group stands out is said in words too, for not everybody sees colours."""
     standing = f", {mark.standing}" if mark.standing in ("higher", "lower") else ""
-    return f"{_short(mark.name)}\n{mark.note}{standing}"
+    return f"{name}\n{mark.note}{standing}"
+
+
+def _placed(place: int, shown: str) -> str:
+    """What Vega tells marks apart by: it draws as one what is called the same. `_SHOWN` leaves the place out."""
+    return f"{place:06d}\n{shown}"
 
 
 def _groups(width: int) -> alt.Y:
     limit = 130 if width <= NARROW else 260
-    axis = alt.Axis(labelExpr="split(datum.label, '\\n')", labelLimit=limit, labelPadding=8, domain=False, ticks=False)
+    axis = alt.Axis(labelExpr=_SHOWN, labelLimit=limit, labelPadding=8, domain=False, ticks=False)
     return alt.Y("label:N", sort=None, title=None, axis=axis)
 
 
@@ -198,5 +213,10 @@ def _styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     )
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+def _shorts(names: Sequence[str]) -> list[str]:
+    """Names as there is room for them; those that would look the same are numbered, in their order."""
+    short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+    return [
+        f"({short[: place + 1].count(name)}) {name}" if short.count(name) > 1 else name
+        for place, name in enumerate(short)
+    ]

@@ -19,13 +19,14 @@ def trend(points: Sequence[TrendPoint], question: Question) -> tuple[Drawing | N
     periods = sorted({(point.begins, point.period) for point in found})
     everybody = {point.period: point.alumni for point in points if point.dimension == "overall"}
     places = {period: place for place, (_, period) in enumerate(periods)}
+    names = _period_names(found)
     sizes: dict[str, int] = {}
     for point in found:
         sizes[str(point.group)] = sizes.get(str(point.group), 0) + point.alumni
     largest = sorted(sizes, key=lambda group: (-sizes[group], group))[:_MOST_TRENDS]
     is_share = question in ("campus_excellence", "job_roles")
     drawn = [
-        Point(str(point.group), _period_name(point), places[point.period], *_trend_values(point, question, everybody))
+        Point(str(point.group), names[point.period], places[point.period], *_trend_values(point, question, everybody))
         for point in found
         if point.group in largest
     ]
@@ -43,7 +44,7 @@ def trend(points: Sequence[TrendPoint], question: Question) -> tuple[Drawing | N
     for point in found:
         value, low, high = _trend_values(point, question, everybody)
         ends = f"{shown(low)} to {shown(high)}" if low is not None and high is not None else "none"
-        rows.append((str(point.group), _period_name(point), number(point.alumni), shown(value), ends))
+        rows.append((str(point.group), names[point.period], number(point.alumni), shown(value), ends))
     return drawing, Table(f"{what} by {by}", ("Group", by.capitalize(), "Alumni", what, "95 % interval"), tuple(rows))
 
 
@@ -55,6 +56,20 @@ def _trend_values(
     if question == "job_roles":
         return point.alumni / everybody[point.period], None, None
     return point.mean, point.mean_low, point.mean_high
+
+
+def _period_names(points: Sequence[TrendPoint]) -> dict[str, str]:
+    """What each period is called; batches that would be called the same have numbers after their day."""
+    called: dict[str, list[str]] = {}
+    for point in sorted(points, key=lambda point: (point.begins, point.period)):
+        alike = called.setdefault(_period_name(point), [])
+        if point.period not in alike:
+            alike.append(point.period)
+    return {
+        period: name if len(alike) == 1 else name.replace(" ", f" ({place}) ", 1)
+        for name, alike in called.items()
+        for place, period in enumerate(alike, 1)
+    }
 
 
 def _period_name(point: TrendPoint) -> str:
