@@ -114,7 +114,7 @@ def _has_damaged_database(lake: Lake) -> bool:
         return False
     with lake.local_copy(DATABASE_KEY) as path:
         try:
-            duckdb.connect(path, read_only=True).close()
+            duckdb.connect(f"duckdb:{path}", read_only=True).close()
         except duckdb.Error as error:
             return tells_of_damage(error)
     return False

@@ -41,13 +41,13 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_commands_of_the_page_make_a_backup_and_bring_it_up_to_date(
+def test_the_commands_of_the_page_make_a_backup_and_then_another(
     pipeline: Pipeline, lacking: Callable[[str], NoReturn]
 ) -> None:
     if shutil.which("rsync") is None:
         lacking("this machine has no rsync")
     page = (PROJECT / "docs" / "faults.md").read_text(encoding="utf-8")
-    commands = page[page.index("mkdir -p backup/home") :].partition("```")[0]
+    commands = page[page.index("backup=backup-") :].partition("```")[0]
     life.put_files(pipeline)
     assert life.take_in(pipeline).success
     for happens in (lambda: None, lambda: pipeline.approve_only(*pipeline.statuses())):
@@ -60,9 +60,14 @@ def test_the_commands_of_the_page_make_a_backup_and_bring_it_up_to_date(
             env={"PATH": os.environ["PATH"], "ALUMNI_HOME": str(pipeline.home)},
             check=True,
         )
-        backup = pipeline.folder / "backup"
+        *_, backup = sorted(pipeline.folder.glob("backup-*"))
         lake = {name: content for name, content in files_in(pipeline.root).items() if name != ".incoming/half"}
         assert (files_in(backup / "home"), files_in(backup / "lake")) == (files_in(pipeline.home), lake)
+    assert len(list(pipeline.folder.glob("backup-*"))) == 2
+    without_home = subprocess.run(
+        ["bash", "-euc", commands], cwd=pipeline.root, env={"PATH": os.environ["PATH"]}, capture_output=True
+    )
+    assert b"ALUMNI_HOME" in without_home.stderr
 
 
 def correct_in_the_middle(pipeline: Pipeline) -> None:

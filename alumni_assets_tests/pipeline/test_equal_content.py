@@ -129,16 +129,21 @@ def test_of_equal_contents_that_two_runs_judge_at_the_same_time_one_is_a_duplica
     assert len(pipeline.tables()["alumni"]) == (3 if approves else 0)
 
 
-def test_what_a_run_that_was_killed_left_doubled_is_settled_by_the_look_for_what_is_lost(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline.put("term.csv", A)
-    pipeline.put("copy of term.csv", A)
+def doubled_by_a_killed_run(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, content: bytes) -> tuple[str, str]:
+    """Two uploads of equal content, judged at the same time by two runs, of which one was killed at its end."""
+    pipeline.put("term.csv", content)
+    pipeline.put("copy of term.csv", content)
     with monkeypatch.context() as patch:
         judge_meanwhile(pipeline, patch, "term.csv", "copy of term.csv", approves=False)
         patch.setattr(intake_assets, "repetitions", Mock(side_effect=[{}, OSError("killed")]))
         assert not pipeline.take_in("term.csv").success
-    first, copy = pipeline.upload_of("term.csv"), pipeline.upload_of("copy of term.csv")
+    return pipeline.upload_of("term.csv"), pipeline.upload_of("copy of term.csv")
+
+
+def test_what_a_run_that_was_killed_left_doubled_is_settled_by_the_look_for_what_is_lost(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, copy = doubled_by_a_killed_run(pipeline, monkeypatch, A)
     assert pipeline.statuses() == {first: "validated", copy: "validated"}
     found = tick(pipeline, "lost_uploads")
     assert runs_of(found) == [([], [copy])]
@@ -150,14 +155,7 @@ def test_what_a_run_that_was_killed_left_doubled_is_settled_by_the_look_for_what
 def test_a_correction_of_what_was_found_to_repeat_another_says_which_rows_to_correct(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = csv_bytes([*answers(1, 8), answer(9, Email="nobody")])
-    pipeline.put("term.csv", content)
-    pipeline.put("copy.csv", content)
-    with monkeypatch.context() as patch:
-        judge_meanwhile(pipeline, patch, "term.csv", "copy.csv", approves=False)
-        patch.setattr(intake_assets, "repetitions", Mock(side_effect=[{}, OSError("killed")]))
-        assert not pipeline.take_in("term.csv").success
-    first, copy = pipeline.upload_of("term.csv"), pipeline.upload_of("copy.csv")
+    first, copy = doubled_by_a_killed_run(pipeline, monkeypatch, csv_bytes([*answers(1, 8), answer(9, Email="nobody")]))
     pipeline.approve_only(first)
     fix = pipeline.put_and_take_in("fix.csv", correction(copy, {9: answer(9)}))
     assert all(run_requested(pipeline, tick(pipeline, "lost_uploads")))
