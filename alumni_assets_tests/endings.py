@@ -21,6 +21,7 @@ from alumni_assets.orphaned_runs import UNFINISHED
 from alumni_assets.reporting import UPLOADS
 from alumni_assets_tests.pipeline.conftest import Pipeline
 
+REWRITTEN = "register/rewritten/"
 BEGAN = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=1)
 NOW = "now"
 # What holds the publication's number and time besides what is compared as tables. The page and its state go by the
@@ -62,7 +63,8 @@ def ending_of(pipeline: Pipeline, unread: tuple[str, ...] = ()) -> Ending:
             for name, rows in pipeline.tables().items()
         },
         objects={
-            _without_day(key): _shown(key, contents[key], names) if key in contents else "is there" for key in found
+            _name(key, contents, names): _shown(key, contents[key], names) if key in contents else "is there"
+            for key in found
         },
         materialized={
             asset: {
@@ -100,6 +102,14 @@ def differences(ending: Ending, other: Ending) -> list[str]:
     return found
 
 
+def _name(key: str, contents: Mapping[str, bytes], names: Mapping[str, str]) -> str:
+    """An object's key; a fact that a table with times in it was rewritten is named by what it was rewritten to."""
+    if key.startswith(REWRITTEN) and key in contents:
+        into = _timeless_text(json.loads(contents[key])["into"], names)
+        return f"{REWRITTEN}into {into}" if into.endswith(".parquet") else key
+    return _without_day(key)
+
+
 def _shown(key: str, content: bytes, names: Mapping[str, str]) -> Any:
     """An object's content without times."""
     if key.endswith(_ONLY_THERE):
@@ -115,8 +125,10 @@ def _shown(key: str, content: bytes, names: Mapping[str, str]) -> Any:
 def _timeless(value: Any, names: Mapping[str, str]) -> Any:
     match value:
         case dict():
-            times = _MEMBERS_OF_NOW | ({"size"} if str(value.get("key")).endswith(".parquet") else set())
-            return {name: NOW if name in times else _timeless(member, names) for name, member in value.items()}
+            told = {name: _timeless(member, names) for name, member in value.items()}
+            is_of_table = str(told.get("key", told.get("into"))).endswith(".parquet")
+            times = _MEMBERS_OF_NOW | ({"size"} if is_of_table else set())
+            return {name: NOW if name in times else member for name, member in told.items()}
         case list() | tuple():
             return [_timeless(member, names) for member in value]
         case datetime():
