@@ -23,6 +23,7 @@ GLUE_SCRIPT = "glue/job.py"
 GLUE_PACKAGE = "glue/alumni_assets.gluewheels.zip"  # Glue goes by the end of the name
 _LOG_ENTRY = re.compile(r"([0-9]{6,18})\.json")
 _PENDING_EXPORT = re.compile(r"([0-9]{6,18})-[0-9a-f]{16}\.csv")
+_ARCHIVED = re.compile(rf"({ARCHIVE}[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/[^/]+/).+", re.DOTALL)
 _OF_A_WEEK = re.compile(rf"{REPORTS}(?P<week>[0-9]{{4}}-W[0-9]{{2}})/.+", re.DOTALL)
 _ABOUT_UPLOADS = ("decisions", "waivers")
 TRANSFERRING_PREFIXES = (".", "~$")
@@ -62,6 +63,12 @@ def transformed_key(upload: str) -> str:
 def archive_folder(upload: str, day: str) -> str:
     """The folder of an upload's archived copies; `day` is YYYY-MM-DD."""
     return f"{ARCHIVE}{day}/{object_name(upload)}/"
+
+
+def archive_folder_of(key: str) -> str:
+    """The folder of archived copies in which a key is; empty where it is in none."""
+    found = _ARCHIVED.fullmatch(key)
+    return found[1] if found else ""
 
 
 def spark_stem(step: str) -> str:

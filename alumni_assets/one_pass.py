@@ -179,8 +179,6 @@ class OnePass(AbstractContextManager["OnePass"]):
         done = eraser.rewrite(request, persons)
         self._finish_exports(employee_id)
         self._take_in_all()  # from the first entry in the register on, without the person
-        # An archive that was not finished has no manifest that would tell what is in it; finished, it is without them.
-        self._archive(pending_work.find_unarchived(self._lake, self._register.facts(), self._instance))
         done = eraser.rewrite_also(request, persons, done)
         if delete_unreadable:
             eraser.delete_unread([*done.unread, *done.uncut])

@@ -18,7 +18,7 @@ from alumni_assets.survey.standing import Facts, Seen, Transformed
 
 MANIFEST = "manifest.json"
 UNVERIFIABLE = "the storage has no SHA-256 of it, and it is in cold storage, where it cannot be read"
-_ROWS = "transformed.parquet"
+ROWS = "transformed.parquet"
 
 
 class ArchiveError(Exception):
@@ -49,14 +49,19 @@ def archive_upload(
     for months. `storage_class` is that of the copies.
     """
     folder = archive_folder(transformed)
-    sources = {
-        f"original/{safe_key(seen.key)}": (layout.pinned_key(seen.upload), seen.sha256),
-        _ROWS: (layout.transformed_key(seen.upload), transformed.content),
-    }
+    sources = _sources(seen, transformed.content)
     copies = [
         _copied(lake, source, f"{folder}{name}", sha256, storage_class) for name, (source, sha256) in sources.items()
     ]
     return folder, copies
+
+
+def _sources(seen: Seen, rows: str) -> dict[str, tuple[str, str]]:
+    """For each copy's name in the folder: the key of its source, and the SHA-256; `rows` is that of the rows."""
+    return {
+        f"original/{safe_key(seen.key)}": (layout.pinned_key(seen.upload), seen.sha256),
+        ROWS: (layout.transformed_key(seen.upload), rows),
+    }
 
 
 def seal_archive(lake: Lake, seen: Seen, folder: str, copies: Sequence[ArchivedFile]) -> None:
@@ -96,6 +101,26 @@ def archive_folder(transformed: Transformed) -> str:
     return layout.archive_folder(transformed.upload, transformed.at.date().isoformat())
 
 
+def archive_folders(lake: Lake) -> dict[str, bool]:
+    """The folders of archived copies, and of each whether its archive is done."""
+    found: dict[str, bool] = {}
+    for entry in lake.list(layout.ARCHIVE):
+        if folder := layout.archive_folder_of(entry.key):
+            found[folder] = found.get(folder, False) or (entry.key == f"{folder}{MANIFEST}" and entry.size > 0)
+    return found
+
+
+def unlisted_copies(lake: Lake, folder: str, seen: Seen, transformed: Transformed | None) -> list[ArchivedFile]:
+    """The copies in the folder of an archive that is not done, each as what it would be if it were made now."""
+    sources = _sources(seen, transformed.content if transformed else "")
+    sizes = {source: entry.size for source, _ in sources.values() if (entry := lake.stat(source))}
+    return [
+        ArchivedFile(f"{folder}{name}", sizes.get(source, 0), sha256, source)
+        for name, (source, sha256) in sources.items()
+        if lake.stat(f"{folder}{name}") is not None
+    ]
+
+
 def archived_files(lake: Lake, folder: str) -> list[ArchivedFile]:
     """The copies that a folder's manifest names. Raises LakeKeyError without one, and `DamagedManifestError`."""
     return _manifest(lake, folder)[1]
@@ -124,7 +149,7 @@ def _manifest(lake: Lake, folder: str) -> tuple[dict[str, str], list[ArchivedFil
 
 def _named_file(file: Mapping[str, Any], folder: str, upload: str) -> ArchivedFile:
     key = str(file["key"])
-    source = layout.transformed_key(upload) if key == f"{folder}{_ROWS}" else layout.pinned_key(upload)
+    source = layout.transformed_key(upload) if key == f"{folder}{ROWS}" else layout.pinned_key(upload)
     return ArchivedFile(key, int(file["size"]), str(file["sha256"]), source)
 
 
@@ -154,6 +179,11 @@ def damage(lake: Lake, copy: ArchivedFile) -> str:
         return "" if _has_checksum(lake, copy) else "the checksum differs"
     except LakeFrozenError:
         return UNVERIFIABLE
+
+
+def at_its_source(copy: ArchivedFile) -> ArchivedFile:
+    """The object that a copy was made of, to see whether it is what the manifest says."""
+    return replace(copy, key=copy.source, source=copy.key)
 
 
 def _has_checksum(lake: Lake, copy: ArchivedFile) -> bool:

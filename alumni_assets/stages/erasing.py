@@ -4,12 +4,12 @@ The rows are looked up first (`person_rows.py`) and entered in the register befo
 keeps the persons out from then on (`keeping_out.py`). Each object is then replaced by one without the rows: what it is
 replaced by is entered first, so that facts that name the old content mean the new one. All of it may be repeated: what
 a killed process left is done by the next. What is made from the lake, the warehouse and what is published, is made anew
-by the pipeline afterwards.
+by the pipeline afterwards. The archive is in `erasing_archives.py`, what is done to one file in `erased_files.py`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,32 +18,30 @@ import pyarrow.parquet as pq
 
 from alumni_assets import layout
 from alumni_assets.contract import Contract
-from alumni_assets.contract_arrow import INVALID_SCHEMA, TRANSFORMED_SCHEMA, VALID_SCHEMA
 from alumni_assets.register import Register
-from alumni_assets.resources.lake_interface import Lake, LakeFrozenError, Readiness
+from alumni_assets.resources.lake_interface import Lake
 from alumni_assets.stages import intake
-from alumni_assets.stages.archive import (
-    MANIFEST,
-    ArchivedFile,
-    DamagedManifestError,
-    archive_folder,
-    archived_files,
-    write_manifest,
-)
+from alumni_assets.stages.erased_files import Erased, without_ranges, without_rows
+from alumni_assets.stages.erasing_archives import ArchiveEraser
 from alumni_assets.stages.hashing import sha256_of
-from alumni_assets.stages.keeping_out import Doorkeeper, ErasingError, ErasureKeyError, erased_persons
-from alumni_assets.stages.person_rows import PersonRows, find_person, own_rows
+from alumni_assets.stages.keeping_out import (
+    Doorkeeper,
+    ErasingError,
+    ErasureKeyError,
+    enter_rewritten,
+    erased_persons,
+)
+from alumni_assets.stages.person_rows import PersonRows, find_person
 from alumni_assets.stages.profile import profile_of
-from alumni_assets.stages.streaming import TableSink, stored_batches
+from alumni_assets.stages.streaming import stored_batches
 from alumni_assets.stages.validation import reasons_of
 from alumni_assets.survey import row_ranges
-from alumni_assets.survey.cutting import CuttingError, cut_rows
+from alumni_assets.survey.cutting import CuttingError
 from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.persons import KeyedSeal, Persons, check_of, person
-from alumni_assets.survey.reading import detect, numbered_parts
 from alumni_assets.survey.row_ranges import Ranges
-from alumni_assets.survey.standing import Erasure, Facts, Ingested, Rewritten, Seen, Status, last_arrivals
+from alumni_assets.survey.standing import Erasure, Facts, Ingested, Seen, Status, last_arrivals
 
 ON_ITS_WAY = (layout.SPARK, layout.QUERY_RESULTS)
 """Folders of what is made again whenever it is needed."""
@@ -55,8 +53,6 @@ HELD = (
 )
 """All folders in which there may be something about a person, or may have been."""
 _MOST_ROUNDS = 5
-_SCHEMAS = (VALID_SCHEMA, TRANSFORMED_SCHEMA, INVALID_SCHEMA)
-_ROWS = "transformed.parquet"
 
 
 @dataclass(frozen=True)
@@ -66,26 +62,6 @@ class Request:
     employee_id: str | None
     by: str
     reason: str
-
-
-@dataclass
-class Erased:
-    """What was done: rows by upload, objects that were replaced, and what has to be done still.
-
-    `waiting` are archived copies that cold storage was asked for, `unread` uploads that cannot be read as rows, and
-    `uncut` uploads whose files cannot be rewritten.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    objects: int = 0
-    waiting: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    uncut: list[str] = field(default_factory=list)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing of the person is left where it was looked for."""
-        return not self.waiting and not self.uncut
 
 
 def persons_of(request: Request, register: Register, contract: Contract, key: str) -> Persons:
@@ -186,14 +162,7 @@ class Eraser:
             if (key := self._raw_object_of(facts, facts.seen[upload])) is not None:
                 self.lake.delete(key)
             self.lake.delete(layout.pinned_key(upload))
-        for folder, upload in self._archives_of(unread):
-            copies = self._archived(folder, upload)
-            rows = [copy for copy in copies if copy.key == f"{folder}{_ROWS}"]
-            for copy in copies:
-                if copy not in rows:
-                    self.lake.delete(copy.key)
-            if rows != copies:
-                write_manifest(self.lake, folder, rows)
+        self._archives().delete_originals(unread)
 
     def forget(self) -> None:
         """Delete what is only on its way, and all earlier versions that a bucket keeps of what there is and was."""
@@ -207,6 +176,9 @@ class Eraser:
         self.lake.sweep(everything=True)
         for folder in HELD:
             self.lake.forget_earlier(folder)
+
+    def _archives(self) -> ArchiveEraser:
+        return ArchiveEraser(self.lake, self.register, self.contract, self.archive_class, self.days, self.tier)
 
     def _rewrite_all(self, persons: Persons, missing: Sequence[str], done: Erased) -> None:
         facts, rows = self.register.facts(), self.register.ledger().rows()
@@ -224,7 +196,7 @@ class Eraser:
         for upload in concerned:
             if (key := self._raw_object_of(facts, facts.seen[upload])) is not None:
                 self._renew_raw(key, upload, done)
-        self._rewrite_archive(persons, {*concerned, *missing}, done)
+        self._archives().rewrite(persons, {*concerned, *missing}, done)
 
     def _rewrite_pinned(self, seen: Seen, ranges: Ranges, done: Erased) -> None:
         key = layout.pinned_key(seen.upload)
@@ -232,25 +204,16 @@ class Eraser:
             return
         with suppress(UnreadableUploadError):
             try:
-                done.objects += self._replace(key, lambda path, target: self._cut(seen.key, path, ranges, target))
+                done.objects += self._replace(
+                    key, lambda path, target: without_ranges(seen.key, path, ranges, self.contract, target)
+                )
             except CuttingError:
                 done.uncut.append(seen.upload)
-
-    def _cut(self, name: str, path: Path, ranges: Ranges, target: Path | None) -> bool:
-        """Whether a file has some of these rows; they are cut out of what is written to `target`."""
-        file_format, limits = detect(name, path, self.contract.rules.limits), self.contract.rules.limits
-        numbers = [part()["source_row"].to_numpy() for part in numbered_parts(path, file_format, limits)]
-        left = np.concatenate(
-            [batch[row_ranges.are_in(batch, ranges)] for batch in numbers] or [np.array([], np.int64)]
-        )
-        if target is not None:
-            cut_rows(name, path, left, target, limits)
-        return bool(left.size)
 
     def _rewrite_table(self, key: str, are_theirs: Callable[[pa.RecordBatch], np.ndarray]) -> bool:
         if not key.endswith(".parquet") or self.lake.stat(key) is None:
             return False
-        return self._replace(key, lambda path, target: _without_rows(path, are_theirs, target))
+        return self._replace(key, lambda path, target: without_rows(path, are_theirs, target))
 
     def _rewrite_invalid(self, upload: str, ranges: Ranges, done: Erased) -> None:
         """The files for the reviewer go first: where they are missing they are made again, here or by the pipeline."""
@@ -262,7 +225,7 @@ class Eraser:
             return row_ranges.are_in(batch["source_row"].to_numpy(), ranges)
 
         with self.lake.local_copy(key) as path:
-            if _without_rows(path, are_theirs, None):
+            if without_rows(path, are_theirs, None):
                 for suffix in ("xlsx", "csv"):
                     self.lake.delete(layout.correction_key(upload, suffix))
         done.objects += self._rewrite_table(key, are_theirs)
@@ -274,12 +237,8 @@ class Eraser:
                 return False
             with self.lake.writing(key) as target:
                 write(path, target)
-                self._enter_rewritten(path, target)
+                enter_rewritten(self.register, sha256_of(path), target)
         return True
-
-    def _enter_rewritten(self, path: Path, target: Path) -> None:
-        number = len(self.register.ledger(intake.RECENT_SECONDS).erasures)
-        self.register.enter_rewritten(Rewritten(sha256_of(path), sha256_of(target), target.stat().st_size, number))
 
     def _recount(self, upload: str) -> None:
         """Bring the counts in the register in line with the tables, and make the files for the reviewer again."""
@@ -355,106 +314,6 @@ class Eraser:
         checked = Doorkeeper(self.lake, self.register, self.contract, self.key).checked(seen.key)
         intake.pin(self.lake, self.register, seen.key, intake.utc_now(), checked)
         done.objects += 1
-
-    def _rewrite_archive(self, persons: Persons, concerned: Iterable[str], done: Erased) -> None:
-        for folder, upload in self._archives_of(concerned):
-            copies = self._archived(folder, upload)
-            now = [self._rewritten_copy(copy, upload, persons, done) for copy in copies]
-            if now != copies:
-                write_manifest(self.lake, folder, now)
-
-    def _archives_of(self, uploads: Iterable[str]) -> list[tuple[str, str]]:
-        """The folders of the archives of these uploads, each with its upload."""
-        by_name = {layout.pinned_key(upload).removeprefix(layout.PINNED): upload for upload in uploads}
-        folders = [
-            entry.key.removesuffix(MANIFEST)
-            for entry in self.lake.list(layout.ARCHIVE)
-            if entry.key.endswith(f"/{MANIFEST}")
-        ]
-        return [(folder, by_name[name]) for folder in folders if (name := folder.split("/")[-2]) in by_name]
-
-    def _archived(self, folder: str, upload: str) -> list[ArchivedFile]:
-        """The copies in a folder of the archive. Where they cannot be told, they might be of the persons."""
-        try:
-            return archived_files(self.lake, folder)
-        except DamagedManifestError as error:
-            transformed = self.register.find_transformed(upload)
-            if transformed is not None and folder == archive_folder(transformed):
-                raise DamagedManifestError(f"{error} Then repeat this.") from error
-            raise DamagedManifestError(
-                f"The manifest in {self.lake.url(folder)} is damaged, that of an upload transformed anew since. "
-                "Restore it from a backup, or delete that whole folder, and repeat this."
-            ) from error
-
-    def _rewritten_copy(self, copy: ArchivedFile, upload: str, persons: Persons, done: Erased) -> ArchivedFile:
-        """The archived copy without the persons' rows: copied from its source where that is what it was made of."""
-        ledger = self.register.ledger()
-        into = ledger.last(copy.sha256)
-        if self.lake.stat(copy.source) is not None:
-            with self.lake.local_copy(copy.source) as path:
-                if sha256_of(path) == ledger.now(copy.sha256):
-                    return self._copied_again(copy, into, done) if into else copy
-        return self._rewritten_by_itself(copy, upload, persons, done)
-
-    def _copied_again(self, copy: ArchivedFile, into: Rewritten, done: Erased) -> ArchivedFile:
-        self.lake.copy(copy.source, copy.key, self.archive_class)
-        done.objects += 1
-        return replace(copy, sha256=into.into, size=into.size)
-
-    def _rewritten_by_itself(self, copy: ArchivedFile, upload: str, persons: Persons, done: Erased) -> ArchivedFile:
-        """Where the lake has no other copy the archived one has to be read, which cold storage hands out in hours."""
-        facts, ledger = self.register.facts(), self.register.ledger()
-        name = facts.seen[upload].key
-
-        def write(path: Path, target: Path | None) -> bool:
-            if copy.key.endswith(f"/{_ROWS}"):
-                return _without_rows(path, lambda batch: persons.by_id(batch["employee_id"]), target)
-            known = ledger.rows_of(upload)
-            rows = own_rows(facts, ledger, name, path, persons, self.contract, known)
-            return self._cut(name, path, row_ranges.ranges_of(rows), target)
-
-        if self.lake.stat(copy.key) is None or ledger.is_without_all(copy.sha256):
-            return copy
-        scratch = f"{copy.key}.rewritten"
-        try:
-            with self.lake.local_copy(copy.key) as path:
-                if not write(path, None):
-                    return copy
-                with self.lake.writing(scratch) as target:
-                    write(path, target)
-                    self._enter_rewritten(path, target)
-                    now = replace(copy, sha256=sha256_of(target), size=target.stat().st_size)
-        except LakeFrozenError:
-            if self.lake.thaw(copy.key, self.days, self.tier) != Readiness.READABLE:
-                done.waiting.append(copy.key)
-            return copy
-        except UnreadableUploadError:
-            done.unread.append(upload)
-            return copy
-        except CuttingError:
-            done.uncut.append(upload)
-            return copy
-        self.lake.copy(scratch, copy.key, self.archive_class)
-        self.lake.delete(scratch)
-        done.objects += 1
-        return now
-
-
-def _without_rows(path: Path, are_theirs: Callable[[pa.RecordBatch], np.ndarray], target: Path | None) -> bool:
-    """Whether a stored table has such rows; it is written to `target` without them.
-
-    The file is the one that the pipeline itself would have written of the rows that stay.
-    """
-    if target is None:
-        columns = ["source_row", "employee_id"]
-        return any(are_theirs(batch).any() for batch in stored_batches(path, columns))
-    found = pq.read_schema(path)
-    schema = next((some for some in _SCHEMAS if some.names == found.names), None)
-    schema = schema or pa.schema([pa.field(one.name, one.type) for one in found])
-    with TableSink(target, schema) as sink:
-        for batch in stored_batches(path):
-            sink.write(batch.filter(pa.array(~are_theirs(batch))).cast(schema))
-    return True
 
 
 def _strays(invalid: Path) -> int:

@@ -109,10 +109,15 @@ class Doorkeeper:
             now = self.lake.stat(entry.key)
             if now is None or now.etag != entry.etag:
                 raise UploadChangedError(f"{self.lake.url(entry.key)} changed while it was read.")
-            into = sha256_of(target)
-            number = len(self.register.ledger(RECENT_SECONDS).erasures)
-            self.register.enter_rewritten(Rewritten(sha256, into, target.stat().st_size, number))
-        return into
+            return enter_rewritten(self.register, sha256, target).into
+
+
+def enter_rewritten(register: Register, sha256: str, target: Path) -> Rewritten:
+    """Enter in the register that a content is about to be replaced by what is at `target`; returns what was entered."""
+    number = len(register.ledger(RECENT_SECONDS).erasures)
+    made = Rewritten(sha256, sha256_of(target), target.stat().st_size, number)
+    register.enter_rewritten(made)
+    return made
 
 
 def erased_persons(ledger: Ledger, key: str, contract: Contract) -> "Persons | None":

@@ -5,11 +5,11 @@ come into the archive is in `archive.py`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from alumni_assets import layout
 from alumni_assets.resources.lake_interface import Lake, Readiness
-from alumni_assets.stages.archive import ArchivedFile, archive_folder, archived_files, damage
+from alumni_assets.stages.archive import ArchivedFile, archive_folder, archived_files, at_its_source, damage
 from alumni_assets.survey.standing import Transformed
 
 IN_PLACE, RESTORED = "in place", "restored"
@@ -38,7 +38,7 @@ def restore_upload(lake: Lake, transformed: Transformed, days: int, tier: str) -
     """
     archived = archived_files(lake, archive_folder(transformed))
     copies = [copy for copy in archived if not _is_of_other_rows(copy, transformed)]
-    lost = [copy for copy in copies if damage(lake, _at_its_source(copy))]
+    lost = [copy for copy in copies if damage(lake, at_its_source(copy))]
     states = {copy.source: IN_PLACE if copy in copies else NOT_ARCHIVED for copy in archived}
     states |= {copy.source: str(lake.thaw(copy.key, days, tier)) for copy in lost}
     if all(states[copy.source] == Readiness.READABLE for copy in lost):
@@ -59,13 +59,8 @@ def _is_of_other_rows(copy: ArchivedFile, transformed: Transformed) -> bool:
 
 def _bring_back(lake: Lake, copy: ArchivedFile) -> None:
     lake.copy(copy.key, copy.source)
-    if wrong := damage(lake, _at_its_source(copy)):
+    if wrong := damage(lake, at_its_source(copy)):
         raise RestoreError(
             f"{lake.url(copy.key)} is not what was archived ({wrong}). If the bucket keeps versions, restore an "
             "earlier one."
         )
-
-
-def _at_its_source(copy: ArchivedFile) -> ArchivedFile:
-    """The object that the copy was made of, to compare it with what the manifest says."""
-    return replace(copy, key=copy.source, source=copy.key)
