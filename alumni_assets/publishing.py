@@ -80,7 +80,7 @@ def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) ->
             tables = _tables_to_publish(connection, lake)
             if not tables:
                 return Publication(_generation_here(connection), ())
-            generation = _begin_generation(connection, lake, utc)
+            generation = _begin_generation(connection, lake, utc, tables)
         with writer.transaction() as connection:
             for table in sorted(tables - {SEAL}):
                 _publish_table(connection, lake, table, generation)
@@ -120,12 +120,13 @@ def _has_damaged_database(lake: Lake) -> bool:
     return False
 
 
-def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime) -> int:
-    """Enter the next publication into the warehouse; it stays unpublished there until it is complete."""
+def _begin_generation(connection: DuckDBPyConnection, lake: Lake, utc: datetime, tables: set[str]) -> int:
+    """Enter the next publication into the warehouse; its tables stay unpublished there until it is complete."""
     generation = max(_generation_here(connection), _generation_published(lake)) + 1
     connection.execute(f"DELETE FROM {SEAL}")
     connection.execute(f"INSERT INTO {SEAL} VALUES ($1, $2)", [generation, utc])
-    mark_changed(connection, SEAL)
+    for table in tables | {SEAL}:
+        mark_changed(connection, table)
     return generation
 
 

@@ -406,6 +406,17 @@ def test_after_another_instance_has_published_everything_is_published_again(publ
     assert_published_as_in_the_warehouse(published)
 
 
+def test_an_interruption_after_another_instance_has_published_is_made_good_by_the_next(
+    published: Survey, tmp_path: Path
+) -> None:
+    other = Survey(tmp_path)
+    other.warehouse = WarehouseResource(home=str(tmp_path / "other home"))
+    take_in(other, "b")
+    publish(other.warehouse, other.lake, NOW)
+    steps = interrupted_anywhere(published, lambda lake: publish(published.warehouse, lake, NOW))
+    assert steps > 3 * len(TABLES)
+
+
 def test_who_publishes_to_a_folder_at_the_same_time_waits_or_is_refused(published: Survey, tmp_path: Path) -> None:
     impatient = WarehouseResource(home=str(tmp_path / "other home"), lock_timeout_seconds=0.1)
     with (
