@@ -300,7 +300,8 @@ class Register:
 
 def _is_fact(key: str) -> bool:
     """Whether a key in the register is a fact's, and not that of a file which a program of somebody's has put there."""
-    return key.split("/")[1] in _KINDS and key.endswith(".json")
+    name = key.rpartition("/")[2]
+    return key.split("/")[1] in _KINDS and name.endswith(".json") and not name.startswith(".")
 
 
 def _read_once(before: tuple[str, Fact] | None, key: str, etag: str, body: bytes) -> tuple[str, Fact]:
