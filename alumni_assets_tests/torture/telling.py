@@ -158,23 +158,31 @@ def tell_undisturbed(telling: Telling, steps: Sequence[Step]) -> list[Told]:
     return told
 
 
-def killed(telling: Telling, told: Told, kills: int, chance: random.Random) -> Iterator[str]:
+def killed(telling: Telling, told: Told, kills: int, chance: random.Random, so_far: Counter[str]) -> Iterator[str]:
     """Kill the command of a step so often; gives the stages in which it was.
 
-    Every other time the moment is drawn from how long the command takes; else from how long a stage of it does, which
-    is drawn first, for some are short. A command that had ended by then is called again: to find that nothing is left
-    to do takes a while, too.
+    Every other time the moment is drawn from how long the command takes; else from how long that stage of it does in
+    which there were the fewest kills `so_far`, for some are short. A command that had ended by then is called again: to
+    find that nothing is left to do takes a while, too.
     """
     longest = told.seconds
     while kills:
         is_anywhere = kills % 2 or not told.stages
-        begin, end = (0.0, longest) if is_anywhere else chance.choice(sorted(told.stages.values()))
+        begin, end = (0.0, longest) if is_anywhere else _rarest(told.stages, so_far, chance)
         stage = telling.kill(told.step, moment := min(chance.uniform(begin, end), longest))
         if stage is None:
             longest = moment * chance.random()
             continue
         kills -= 1
         yield stage
+
+
+def _rarest(
+    stages: Mapping[str, tuple[float, float]], so_far: Counter[str], chance: random.Random
+) -> tuple[float, float]:
+    """When one of the stages began and ended that had the fewest kills so far."""
+    fewest = min(so_far[stage] for stage in stages)
+    return stages[chance.choice(sorted(stage for stage in stages if so_far[stage] == fewest))]
 
 
 def failed(telling: Telling, told: Told, faults: int, chance: random.Random) -> Iterator[Fault]:
