@@ -12,7 +12,7 @@ import csv
 import io
 import json
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,11 +134,12 @@ def _json_members(title: str, column: pa.Array) -> pa.Array:
 def other_titles(header: Header) -> dict[int, str]:
     """For each column that the contract does not have a title that no other one has."""
     titles: dict[int, str] = {}
+    taken = {""}
     for position, (title, name) in enumerate(zip(header.titles, header.fields, strict=True)):
         if name is None:
             plain = title.strip()
-            is_taken = not plain or plain in titles.values()
-            titles[position] = f"{plain} (column {position + 1})".lstrip() if is_taken else plain
+            titles[position] = f"{plain} (column {position + 1})".lstrip() if plain in taken else plain
+            taken.add(titles[position])
     return titles
 
 
@@ -150,8 +151,9 @@ def _with_ragged(
     whole: pa.RecordBatch, ragged: list[_Ragged], header: Header, delimiter: str, first: int
 ) -> pa.RecordBatch:
     split = [(record.position + first, _split(record.text, delimiter)) for record in ragged]
+    titles = other_titles(header)
     rows = [
-        _ragged_row(source_row, cells, header, delimiter)
+        _ragged_row(source_row, cells, header, titles, delimiter)
         for source_row, cells in split
         if any(cell.strip() for cell in cells)
     ]
@@ -161,12 +163,18 @@ def _with_ragged(
     return both.sort_by("source_row").combine_chunks().to_batches()[0]
 
 
-def _ragged_row(source_row: int, cells: list[str], header: Header, delimiter: str) -> dict[str, object]:
-    """The cells of a ragged record by position; what is beyond the header is kept as surplus."""
+def _ragged_row(
+    source_row: int, cells: list[str], header: Header, titles: Mapping[int, str], delimiter: str
+) -> dict[str, object]:
+    """The cells of a ragged record by position; what is beyond the header is kept as surplus.
+
+    `titles` are the `other_titles`. It looks at the cells that there are, for the header may have hundreds more.
+    """
     values: dict[str, object] = {
         name: cell for name, cell in zip(header.fields, cells, strict=False) if name is not None
     }
-    others = {title: cells[position] for position, title in other_titles(header).items() if position < len(cells)}
+    within = cells[: len(header.titles)]
+    others = {titles[position]: cell for position, cell in enumerate(within) if position in titles}
     others[_SURPLUS] = delimiter.join(cells[len(header.titles) :])
     filled = {title: cell for title, cell in others.items() if cell}
     return values | {

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,6 +145,14 @@ def test_ragged_rows_keep_their_cells_their_surplus_and_their_number(tmp_path: P
         | {"other_columns": '{"(surplus cells)": "x,y \\"z\\""}', "reading_problem": "wrong_field_count"},
         expected(5, "4"),
     ]
+
+
+def test_short_rows_below_a_wide_header_take_no_longer_than_their_cells(tmp_path: Path) -> None:
+    further = [f"Question {number}" for number in range(LIMITS.columns - len(TITLES))]
+    content = "\n".join([",".join([*TITLES, *further]), *["7,Ana"] * 5_000])
+    began = time.process_time()
+    assert len(rows_of(tmp_path / "a", content.encode())) == 5_000
+    assert time.process_time() - began < 4
 
 
 def test_unknown_columns_are_kept_beside_the_row(tmp_path: Path) -> None:
