@@ -13,6 +13,8 @@ import numpy as np
 from alumni_assets.survey.errors import UnreadableUploadError
 
 _KEPT_OF_OVERSIZE = 200
+_MOST_RECORDS = 100_000
+"""In a block. A row that is wrong costs more memory than its bytes say, and there may be millions in a chunk."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class _Structure:
 
 
 def blocks_of_records(chunks: Iterable[bytes], delimiter: str, limit: int) -> Iterator[Block]:
-    """Cut text into blocks of whole records, numbered from 0 (the first record of the file).
+    """Cut text into blocks of whole records, numbered from 0 (the first record of the file), of bounded number.
 
     A record of more than `limit` bytes that is still unfinished at the end of a chunk is skipped over
     in bounded memory and comes as an oversize block. Raises `UnreadableUploadError` when a quote never
     closes.
     """
-    separator = delimiter.encode()
+    for block in _blocks(chunks, delimiter.encode(), limit):
+        yield from _parts(block, delimiter)
+
+
+def _blocks(chunks: Iterable[bytes], separator: bytes, limit: int) -> Iterator[Block]:
     source = _Counted(chunks)
     number, carry = 0, b""
     for chunk in source:
@@ -65,6 +71,18 @@ def blocks_of_records(chunks: Iterable[bytes], delimiter: str, limit: int) -> It
         else:
             carry = data
     yield from _last_block(number, carry, separator, source.bytes - len(carry))
+
+
+def _parts(block: Block, delimiter: str) -> Iterator[Block]:
+    """A block as it is, or in parts where it has too many records."""
+    if block.count <= _MOST_RECORDS:
+        yield block
+        return
+    ends = np.r_[0, _record_ends(block.data, delimiter.encode())[0]]
+    for first in range(0, block.count, _MOST_RECORDS):
+        count = min(_MOST_RECORDS, block.count - first)
+        begin, end = int(ends[first]), int(ends[first + count])
+        yield Block(block.first + first, count, block.data[begin:end], start=block.start + begin)
 
 
 def below_record(block: Block, record: int, delimiter: str) -> Block | None:

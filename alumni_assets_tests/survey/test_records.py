@@ -4,11 +4,13 @@ import csv
 import io
 import tracemalloc
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from alumni_assets.survey import records
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.records import Block, below_record, blocks_of_records
 
@@ -17,7 +19,7 @@ NO_LIMIT = 1 << 30
 
 def reference_records(data: bytes, delimiter: bytes) -> list[bytes] | int:
     """The records one byte at a time; or, when a quote never closes, the record in which it opens."""
-    records: list[bytes] = []
+    found: list[bytes] = []
     start = position = 0
     state = "field start"
     while position < len(data):
@@ -35,13 +37,13 @@ def reference_records(data: bytes, delimiter: bytes) -> list[bytes] | int:
         elif byte in b"\r\n":
             if byte == b"\r" and following == b"\n":
                 position += 1
-            records.append(data[start:position])
+            found.append(data[start:position])
             start, state = position, "field start"
         else:
             state = "plain"
     if state == "quoted":
-        return len(records)
-    return records + ([data[start:] + b"\n"] if start < len(data) else [])
+        return len(found)
+    return found + ([data[start:] + b"\n"] if start < len(data) else [])
 
 
 def in_chunks(data: bytes, sizes: list[int]) -> Iterator[bytes]:
@@ -83,6 +85,28 @@ def test_records_and_their_numbers_do_not_depend_on_the_chunks(data: bytes, size
         assert block.data == b"".join(expected[number : number + block.count])
         number += block.count
     assert number == len(expected)
+
+
+@given(_bytes, _sizes, st.integers(1, 4))
+@example(b"a\n" * 5, [60], 2)
+@example(b'"a\n",b\r\n' * 5, [60], 4)
+def test_no_block_has_more_records_than_fit_into_memory(data: bytes, sizes: list[int], most: int) -> None:
+    expected = reference_records(data, b",")
+    if isinstance(expected, int):
+        return
+    with patch.object(records, "_MOST_RECORDS", most):
+        found = blocks(data, sizes)
+    assert all(block.count <= most for block in found)
+    place = 0
+    for block in found:
+        assert block.data == b"".join(expected[block.first : block.first + block.count])
+        assert block.start == place
+        place += len(block.data)
+    assert sum(block.count for block in found) == len(expected)
+
+
+def test_a_chunk_of_the_shortest_records_comes_in_several_blocks() -> None:
+    assert [block.count for block in blocks(b"a\n" * 250_000, [1 << 20])] == [100_000, 100_000, 50_000]
 
 
 @given(_bytes, _sizes, st.integers(0, 20))
@@ -127,7 +151,7 @@ def test_a_well_formed_file_has_as_many_records_as_the_csv_module_counts(
 
 
 @pytest.mark.parametrize(
-    ("data", "records"),
+    ("data", "number"),
     [
         (b"", 0),
         (b"a", 1),
@@ -145,8 +169,8 @@ def test_a_well_formed_file_has_as_many_records_as_the_csv_module_counts(
         (b'"","\n"\n', 1),
     ],
 )
-def test_a_record_ends_at_a_line_ending_outside_quotes(data: bytes, records: int) -> None:
-    assert sum(block.count for block in blocks(data, [1 << 20])) == records
+def test_a_record_ends_at_a_line_ending_outside_quotes(data: bytes, number: int) -> None:
+    assert sum(block.count for block in blocks(data, [1 << 20])) == number
 
 
 def test_an_oversize_record_is_skipped_in_bounded_memory() -> None:
