@@ -171,9 +171,10 @@ def _placed(place: int, shown: str) -> str:
 
 
 def _groups(width: int) -> alt.Y:
+    """The groups in the order of their places: unsorted, those without an interval would come last."""
     limit = 130 if width <= NARROW else 260
     axis = alt.Axis(labelExpr=_SHOWN, labelLimit=limit, labelPadding=8, domain=False, ticks=False)
-    return alt.Y("label:N", sort=None, title=None, axis=axis)
+    return alt.Y("label:N", sort="ascending", title=None, axis=axis)
 
 
 def _titled(title: str, width: int) -> str | list[str]:

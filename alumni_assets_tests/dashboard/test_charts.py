@@ -34,6 +34,26 @@ def test_names_that_differ_are_shown_without_numbers() -> None:
     assert (svg.count(">Baker<"), svg.count(f">{SHORT}<"), svg.count(">(1) ")) == (1, 1, 0)
 
 
+def test_groups_are_drawn_in_their_order_with_and_without_an_interval() -> None:
+    marks = [
+        Mark("Law", "n = 1", 5.0),
+        Mark("Arts", "n = 20", 3.0, 2.5, 3.5),
+        Mark("Film", "n = 1", 2.0),
+        Mark("Dance", "n = 20", 1.5, 1.2, 1.8),
+    ]
+    for drawing in (
+        charts.estimates("degrees", "Degrees.", marks, "Mean rating", False),
+        charts.counts("degrees", "Degrees.", marks, "Alumni"),
+    ):
+        svg = drawing.svg(WIDE)
+        assert sorted((mark.name for mark in marks), key=lambda name: svg.index(f">{name}<")) == [
+            "Law",
+            "Arts",
+            "Film",
+            "Dance",
+        ]
+
+
 def test_batches_of_a_day_and_groups_that_begin_alike_are_apart_in_a_trend_and_its_table() -> None:
     points = [batch(number, group) for group in ALIKE[:2] for number in (1, 2, 3)]
     drawing, table = trend(points, "department_employment")
