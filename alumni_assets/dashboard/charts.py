@@ -19,7 +19,7 @@ _PLAIN, _HIGHER, _LOWER, _BAR = "#3e6e9e", "#0b6e4f", "#b03a2e", "#7ea6cc"
 _FONT = "Arial, sans-serif"
 _STEP = 38
 _LONGEST = 34
-_MOST_DOTS = 12
+_MOST_LARGE_DOTS = 12
 _SHOWN = "slice(split(datum.label, '\\n'), 1)"
 # A reader's font may be wider than the one that the labels were measured in.
 _PADDING = {"left": 26, "right": 10, "top": 4, "bottom": 4}
@@ -132,7 +132,8 @@ def _draw_trends(drawing: Drawing, width: int) -> alt.TopLevelMixin:
         )
     )
     band = base.mark_area(color=_PLAIN, opacity=0.2).encode(y=alt.Y("low:Q", title=None), y2="high:Q")
-    dots = alt.OverlayMarkDef(filled=True, size=36, color=_PLAIN) if len(periods) <= _MOST_DOTS else False
+    # Of many periods the dots are small, but they are there: a group that has one period only is nothing without.
+    dots = alt.OverlayMarkDef(filled=True, size=36 if len(periods) <= _MOST_LARGE_DOTS else 16, color=_PLAIN)
     line = base.mark_line(color=_PLAIN, point=dots).encode(y=y)
     groups = sorted({point.group for point in points})
     shown = {

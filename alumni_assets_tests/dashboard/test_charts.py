@@ -1,10 +1,11 @@
 """Charts of groups and batches whose names begin alike: each is drawn, and can be told from the others."""
 
+import re
 from datetime import datetime
 
 from alumni_assets.answers.figures import TrendPoint
 from alumni_assets.dashboard import charts
-from alumni_assets.dashboard.charts import NARROW, WIDE, Mark
+from alumni_assets.dashboard.charts import NARROW, WIDE, Mark, Point
 from alumni_assets.dashboard.trend import trend
 
 ALIKE = tuple(f"Assistant to the Regional Manager of {place}" for place in ("Apalit", "Porac", "Candaba"))
@@ -64,3 +65,13 @@ def test_batches_of_a_day_and_groups_that_begin_alike_are_apart_in_a_trend_and_i
     svg = drawing.svg(WIDE)
     assert [svg.count(f">({place}) Assistant") for place in (1, 2)] == [1, 1]
     assert [svg.count(f">2026-11-27 ({number})") for number in (1, 2, 3)] == [2, 2, 2]
+
+
+def test_a_group_with_one_period_of_many_is_drawn_too() -> None:
+    months = [f"2025-{month:02}" for month in range(1, 13)] + ["2026-01"]
+    points = [Point("Tech", month, place, 3.0, 2.5, 3.5) for place, month in enumerate(months)]
+    points.append(Point("HR", months[5], 5, 4.0, None, None))
+    for width in (NARROW, WIDE):
+        svg = charts.trends("ratings", "Ratings.", points, "Mean rating by month", False).svg(width)
+        dots = re.findall(r'class="mark-symbol role-mark.*?</g>', svg)
+        assert [found.count("<path") for found in dots] == [1, 13]
