@@ -207,13 +207,14 @@ def _shares_apart(answer: Answer, found: Comparison) -> str:
 def _apart(
     answer: Answer, known: Sequence[tuple[str, str]], what: str, found: Comparison, shown: Callable[[float], str]
 ) -> str:
-    """How far the groups lie apart, and what the test says of it."""
-    if len(known) < 2:
+    """How far the groups lie apart, and what the test says of it: of those groups only that it compared."""
+    compared = {member.name for member in found.members}
+    chosen = [one for one in known if one[1] in compared] or known
+    if len(chosen) < 2:
         return ""
-    (low, lowest), (high, highest) = known[0], known[-1]
-    sentence = (
-        f"{what}{'' if _is_whole(answer) else ' of those shown'} lie between {low} ({lowest}) and {high} ({highest})."
-    )
+    (low, lowest), (high, highest) = chosen[0], chosen[-1]
+    among = " of those compared" if len(chosen) < len(known) else "" if _is_whole(answer) else " of those shown"
+    sentence = f"{what}{among} lie between {low} ({lowest}) and {high} ({highest})."
     if found.test is None:
         return f"{sentence} The groups are too small, or too alike, for a test."
     if not found.test.is_clear:

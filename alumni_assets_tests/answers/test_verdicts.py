@@ -119,6 +119,22 @@ def test_where_groups_are_left_out_it_is_said_of_those_shown_only() -> None:
     assert verdict.grounds.startswith("Shares of those shown lie between 20.0 % (Main) and 20.0 % (Porac).")
 
 
+def test_the_test_is_said_to_speak_of_the_groups_that_it_compared_only() -> None:
+    people = [
+        *spread(4, 40, college_degree="Law", dmc_campus="Main"),
+        *spread(2, 40, college_degree="Arts", dmc_campus="Porac"),
+        *[a_person(rating, college_degree=name, dmc_campus=name) for rating, name in ((5, "Film"), (1, "Dance"))],
+        *[a_person(5, college_degree="Music", dmc_campus="Lubao")] * 9,
+    ]
+    found = judge(answers_of(people), 10)
+    assert found["degree_performance"].grounds.startswith(
+        "Means of those compared lie between 1.98 (Arts) and 3.98 (Law). That is more than chance alone would give "
+    )
+    assert found["campus_excellence"].grounds.startswith(
+        "Shares of those compared lie between 0.0 % (Porac) and 32.5 % (Main). That is more than chance alone would "
+    )
+
+
 def cut(department: str, listed_at_last: int, alumni_at_last: int) -> Cut:
     return Cut(
         department=department,
