@@ -56,12 +56,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison of all groups that are fit for it. Without a test there were too few of them."""
+    """A comparison of all groups that are fit for it.
+
+    Without a test there were too few of them; or, where `are_alike`, enough, but with the same ratings in them.
+    """
 
     n: int
     estimate: float | None
     members: tuple[Member, ...]
     test: Evidence | None
+    are_alike: bool = False
 
 
 def compare_means(groups: Iterable[Group], least: int) -> Comparison:
@@ -70,12 +74,13 @@ def compare_means(groups: Iterable[Group], least: int) -> Comparison:
     Groups of fewer than `least` alumni, and such whose ratings are all the same, are left out: Welch's weights need
     a variance. Source: Welch (1951), "On the comparison of several mean values".
     """
-    fit = [group for group in groups if group.n >= max(least, 2) and group.sd > 0]
+    large = [group for group in groups if group.n >= max(least, 2)]
+    fit = [group for group in large if group.sd > 0]
     n = np.array([group.n for group in fit], dtype=float)
     means, variances = np.array([group.mean for group in fit]), np.array([group.sd**2 for group in fit])
     total = int(n.sum())
     if len(fit) < 2:
-        return Comparison(total, fit[0].mean if fit else None, (), None)
+        return Comparison(total, fit[0].mean if fit else None, (), None, are_alike=len(large) > 1)
     omnibus = anova_generic(means, variances, n, use_var="unequal")
     rest_n, rest_mean, rest_sd = _rest(n, means, variances)
     against_rest = stats.ttest_ind_from_stats(means, np.sqrt(variances), n, rest_mean, rest_sd, rest_n, equal_var=False)
@@ -97,7 +102,7 @@ def compare_shares(groups: Iterable[Group], least: int) -> Comparison:
     total = int(n.sum())
     share = float(hits.sum() / n.sum()) if total else None
     if len(fit) < 2 or not _holds(hits, n):
-        return Comparison(total, share, (), None)
+        return Comparison(total, share, (), None, are_alike=len(fit) > 1 and share in (0, 1))
     omnibus = stats.chi2_contingency(np.array([hits, n - hits]), correction=False)
     rest_hits, rest_n = hits.sum() - hits, n.sum() - n
     cells = zip(hits, n - hits, rest_hits, rest_n - rest_hits, strict=True)

@@ -5,6 +5,7 @@ its own test against the rest is clear after Holm's correction over the groups. 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from alumni_assets.answers.comparisons import (
@@ -75,10 +76,7 @@ def judge(answers: Mapping[Question, Answer], least: int) -> dict[Question, Verd
         "department_employment": compare_means(_rated(departments), least),
     }
     family = corrected({name: found.test for name, found in by_question.items() if found.test})
-    compared = {
-        name: Comparison(found.n, found.estimate, found.members, family.get(name))
-        for name, found in by_question.items()
-    }
+    compared = {name: replace(found, test=family.get(name)) for name, found in by_question.items()}
     return {
         "degree_performance": _on_degrees(answers["degree_performance"], compared["degree_performance"]),
         "campus_excellence": _on_campuses(answers["campus_excellence"], compared["campus_excellence"]),
@@ -176,7 +174,9 @@ def _most_frequent(answer: Answer, what: str, what_several: str) -> tuple[str, s
 def _difference(question: Question, found: Comparison) -> str:
     plural = _PLURAL[question]
     if found.test is None:
-        return f"too few alumni to compare {plural}"
+        return (
+            f"ratings too much alike to compare {plural}" if found.are_alike else f"too few alumni to compare {plural}"
+        )
     if not found.test.is_clear:
         return f"no clear difference between {plural}"
     higher = [member.name for member in found.members if _standing(member, found.test) == "higher"]
@@ -216,7 +216,7 @@ def _apart(
     among = " of those compared" if len(chosen) < len(known) else "" if _is_whole(answer) else " of those shown"
     sentence = f"{what}{among} lie between {low} ({lowest}) and {high} ({highest})."
     if found.test is None:
-        return f"{sentence} The groups are too small, or too alike, for a test."
+        return f"{sentence} The groups are too {'much alike' if found.are_alike else 'small'} for a test."
     if not found.test.is_clear:
         return f"{sentence} Chance alone could give such differences ({_evidence(found.test)}). {NOT_EQUAL}"
     clear = [

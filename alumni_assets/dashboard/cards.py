@@ -275,7 +275,7 @@ def _stands(row: Row, verdict: Verdict) -> str:
         return HIDDEN
     words = {"higher": "higher", "lower": "lower", "no_clear_difference": "no clear difference"}
     standing = verdict.standing(row.name)
-    return words[standing] if standing else "too few to compare"
+    return words[standing] if standing else "not compared"
 
 
 def _drawn(*drawings: Drawing) -> tuple[Drawing, ...]:

@@ -52,7 +52,7 @@ def how_to_read(least: int, limits: PublicEditionRules | None) -> tuple[str, ...
         "the groups. Of many comparisons some would look different by chance; the correction sees to that. p is how "
         "often chance alone would give such differences, or greater ones, were the groups alike.",
         f"{NOT_EQUAL} It means that these answers cannot tell them apart. Groups of fewer than {least} alumni are not "
-        "compared.",
+        "compared, nor are means of groups whose ratings are all the same.",
         "A difference is no cause: who chose a degree or a department differs in more than that.",
         "Each alumnus counts once, with the newest answer. Ratings are from 1 to 5; excellent is 5.",
     )

@@ -96,6 +96,20 @@ def test_few_alumni_are_not_compared() -> None:
     assert headlines(people, least=9)["degree_performance"] != "Too few alumni to compare college degrees"
 
 
+@pytest.mark.parametrize("rating", [3, 5])
+def test_many_alumni_whose_ratings_are_the_same_are_not_called_too_few(rating: int) -> None:
+    people = [
+        a_person(rating, college_degree=name, dmc_campus=name, department=name)
+        for name, many in (("Law", 500), ("Arts", 300))
+        for _ in range(many)
+    ]
+    found = judge(answers_of(people), 10)
+    assert found["degree_performance"].headline == "Ratings too much alike to compare college degrees"
+    assert found["campus_excellence"].headline.endswith("by share, ratings too much alike to compare campuses")
+    assert found["department_employment"].headline.endswith("; ratings too much alike to compare departments")
+    assert found["degree_performance"].grounds.endswith("The groups are too much alike for a test.")
+
+
 def test_of_nobody_nothing_is_said() -> None:
     assert headlines([]) == {
         "degree_performance": "Too few alumni to compare college degrees",

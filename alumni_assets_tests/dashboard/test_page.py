@@ -153,6 +153,16 @@ def test_what_changed_is_told_of_every_answer(questionnaire: Questionnaire) -> N
     assert Text(internal).text.count("Unchanged since") == 5
 
 
+def test_a_large_group_with_one_rating_is_not_said_to_have_too_few(questionnaire: Questionnaire) -> None:
+    mixed = [a_person(1 + n % 5, college_degree=("Arts", "Film")[n % 2]) for n in range(60)]
+    figures_of(questionnaire, [*mixed, *[a_person(5, college_degree="Law")] * 60])
+    for page in pages(questionnaire):
+        text = Text(page).text
+        assert "Law 60 5.00 none not compared" in text
+        assert "too few to compare" not in text
+        assert "not compared, nor are means of groups whose ratings are all the same." in text
+
+
 def test_times_are_told_in_the_surveys_zone_and_in_the_language_of_the_configuration(
     questionnaire: Questionnaire,
 ) -> None:
