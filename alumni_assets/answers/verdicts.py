@@ -116,6 +116,9 @@ def _on_campuses(answer: Answer, found: Comparison) -> Verdict:
     if not known:
         return Verdict(_capital(_difference(answer.question, found)), _shares_apart(answer, found), found, None)
     most = max(row.excellent or 0 for row in known)
+    if not most:
+        headline = _capital(f"{_of_shown(answer)}no alumni are rated 5")
+        return Verdict(headline, _shares_apart(answer, found), found, None)
     first, *tied = (row for row in known if row.excellent == most)
     is_largest = all((first.alumni or 0) > (row.alumni or 0) for row in known if row is not first)
     size = ", being the largest campus" if is_largest and not tied and len(known) > 1 else ""

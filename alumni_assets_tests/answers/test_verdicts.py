@@ -75,6 +75,11 @@ def test_a_campus_with_a_clearly_higher_share_is_named() -> None:
     )
 
 
+def test_no_campus_has_the_most_where_nobody_is_rated_5() -> None:
+    people = [a_person(1 + n % 4, dmc_campus=campus) for campus in ("Main", "Porac") for n in range(40)]
+    assert headlines(people)["campus_excellence"] == "No alumni are rated 5"
+
+
 def test_groups_that_tie_are_named_together_and_none_is_ahead() -> None:
     roles = [a_person(job_role=role) for role in ("Actor", "Baker", "Clerk", "Dean", "Editor") for _ in range(6)]
     campuses = [a_person(5, dmc_campus=campus) for campus in ("Main", "Porac") for _ in range(4)]
@@ -105,7 +110,12 @@ def test_many_alumni_whose_ratings_are_the_same_are_not_called_too_few(rating: i
     ]
     found = judge(answers_of(people), 10)
     assert found["degree_performance"].headline == "Ratings too much alike to compare college degrees"
-    assert found["campus_excellence"].headline.endswith("by share, ratings too much alike to compare campuses")
+    assert found["campus_excellence"].headline == (
+        "Law has the most alumni rated 5 (500), being the largest campus; "
+        "by share, ratings too much alike to compare campuses"
+        if rating == 5
+        else "No alumni are rated 5"
+    )
     assert found["department_employment"].headline.endswith("; ratings too much alike to compare departments")
     assert found["degree_performance"].grounds.endswith("The groups are too much alike for a test.")
 
