@@ -149,8 +149,11 @@ def _changed(now: tuple[Card, ...], before: tuple[Card, ...]) -> Iterator[Change
 
 
 def _without_numbers(headline: str) -> str:
-    """What a headline says but for the numbers in brackets, of which the changes tell by themselves."""
-    return re.sub(r"\([^()]*\)", "", headline)
+    """What a headline says but for the numbers in brackets, of which the changes tell by themselves.
+
+    A role may have brackets of its own: Teacher (Math) is another than Teacher (English).
+    """
+    return re.sub(r" \([\d,]+(?: each|, [\d.]+ % of all)?\)", "", headline)
 
 
 def _quality(quality: Quality) -> Iterator[str]:

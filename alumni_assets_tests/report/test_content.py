@@ -61,6 +61,15 @@ def test_a_headline_of_which_only_the_numbers_changed_is_not_told_twice() -> Non
     assert [sentence for one in content.changed for sentence in one.sentences if sentence.startswith("Now:")] == []
 
 
+def test_another_first_is_told_where_the_names_differ_in_brackets_only() -> None:
+    math, english = ([a_person(3, job_role=f"Teacher ({subject})")] * 60 for subject in ("Math", "English"))
+    content = content_of([*math, *english[:20]], [*math[:20], *english])
+    assert [sentence for one in content.changed for sentence in one.sentences if sentence.startswith("Now:")] == [
+        "Now: Teacher (Math) is the most frequent role (60, 75.0 % of all), clearly ahead of Teacher (English) (20). "
+        "Then: Teacher (English) is the most frequent role (60, 75.0 % of all), clearly ahead of Teacher (Math) (20)."
+    ]
+
+
 def test_that_nothing_was_published_since_is_said() -> None:
     figures = public_of(a_population())
     content = report_content("2026-W48", figures, Before(PUBLISHED, figures), default_rules())
