@@ -5,7 +5,7 @@ Batch in, batch out, like `validation.py`. Exact duplicates need the whole uploa
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -110,4 +110,11 @@ def _special_name(name: str, rules: NameRules) -> str:
     name = re.sub(r"(?<=\w)(['’])S\b", r"\1s", name)
     name = _INNER_LETTER.sub(lambda match: match[0].lower(), name)
     numerals = {numeral.title(): numeral for numeral in rules.numerals}
-    return " ".join(numerals.get(word, word) if position else word for position, word in enumerate(name.split(" ")))
+    first, *others = name.split(" ")
+    return " ".join([first, *(_numeral_or_word(word, numerals) for word in others)])
+
+
+def _numeral_or_word(word: str, numerals: Mapping[str, str]) -> str:
+    """A numeral as it is written, also before a comma or a full stop: Santos III, Juan."""
+    bare = word if word in numerals else word.strip(".,()")
+    return word.replace(bare, numerals[bare]) if bare in numerals else word
