@@ -58,7 +58,9 @@ class Outcome:
 def readable(found: FileFormat | UnreadableUploadError) -> Outcome:
     """Whether the file can be read and its header names every required column, each once."""
     if isinstance(found, UnreadableUploadError):
-        return Outcome(False, f"The file was rejected: {found.message}", {"reason_code": found.code})
+        return Outcome(
+            False, f"The file was rejected: {presentation.plain(found.message)}", {"reason_code": found.code}
+        )
     unknown = found.header.unknown
     if not unknown:
         return Outcome(True, "The file can be read, and its header names every column that is needed.")

@@ -19,6 +19,7 @@ _SHOWN = 80
 _WORD = re.compile(r"[^\W\d_]{2}")
 _DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)")
 _PHONE_DIGITS = 9
+_ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|[\w.+-](?=@[\w-]+\.[\w-])", re.IGNORECASE)
 # What is wrong, to be read after the column's name; the full sentences are the contract's.
 _IN_SHORT: dict[Code, str] = {
     Code.WRONG_FIELD_COUNT: "has too many or too few cells",
@@ -53,8 +54,13 @@ def shown(value: object) -> str:
 
 
 def in_words(value: object) -> str:
-    """A value as it may stand in the description of a check, which Dagster takes for Markdown: no link, no picture."""
-    return re.sub(r"[\\`*\[\]<~]", r"\\\g<0>", shown(value))
+    """A value as it may stand in the description of a check, bounded: see `plain`."""
+    return plain(shown(value))
+
+
+def plain(text: str) -> str:
+    """Text for the description of a check, which Dagster takes for Markdown: no link, no picture, nothing in bold."""
+    return re.sub(r"[\\`*\[\]<~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", _unlinked(text))
 
 
 def preview(rows: Iterable[Mapping[str, object]]) -> MetadataValue | None:
@@ -153,7 +159,13 @@ def origin(seen: Seen) -> dict[str, Any]:
 
 def _markdown_text(text: str) -> str:
     """Text of which Markdown and HTML take nothing for their own."""
-    return re.sub(r"[^\w\s]", lambda found: f"&#{ord(found[0])};", " ".join(text.split())).replace("_", "&#95;")
+    words = _unlinked(" ".join(text.split()))
+    return re.sub(r"[^\w\s]", lambda found: f"&#{ord(found[0])};", words).replace("_", "&#95;")
+
+
+def _unlinked(text: str) -> str:
+    """Text with a mark that nobody sees in what Dagster would make a link of by itself, escaped or not."""
+    return _ADDRESS.sub("\\g<0>\N{WORD JOINER}", text)
 
 
 def _previewed(name: str, value: object) -> str | int:
