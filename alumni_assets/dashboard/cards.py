@@ -4,6 +4,7 @@ Works alike on the figures of both editions: what the public may not see is not 
 say is decided in `answers/verdicts.py`; how all this looks, in the templates.
 """
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ def cards(figures: Figures, previous: Figures | None, least: int, names_people: 
     `previous` are figures of the same edition to tell changes from, if there are any. Without `names_people` the last
     card says only that the list is not in this edition.
     """
+    figures, previous = _isolated(figures), _isolated(previous) if previous else None
     verdicts = judge(figures.answers, least)
     made = [
         _card(figures, previous, "degree_performance", verdicts, _rated_parts),
@@ -67,6 +69,26 @@ def cards(figures: Figures, previous: Figures | None, least: int, names_people: 
         _card(figures, previous, "job_roles", verdicts, _role_parts),
     ]
     return (*made, _top_card(figures, previous) if names_people else _UNNAMED)
+
+
+def _isolated(figures: Figures) -> Figures:
+    """The figures with every name that is written from right to left set apart from what stands beside it.
+
+    Otherwise the numbers after such a name would be shown in the other order: 60 → 30 for 30 → 60.
+    """
+    answers = {
+        question: answer.model_copy(
+            update={"rows": tuple(row.model_copy(update={"name": _isolated_name(row.name)}) for row in answer.rows)}
+        )
+        for question, answer in figures.answers.items()
+    }
+    cuts = tuple(cut.model_copy(update={"department": _isolated_name(cut.department)}) for cut in figures.cuts)
+    return figures.model_copy(update={"answers": answers, "cuts": cuts})
+
+
+def _isolated_name(name: str) -> str:
+    is_from_right = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in name)
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if is_from_right else name
 
 
 _UNNAMED = Card(

@@ -5,7 +5,6 @@ What is said of a question is decided in `dashboard/cards.py`, how figures are c
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,7 +69,7 @@ class Content:
 
 def report_content(week: str, public: Figures, before: Before | None, rules: SurveyRules) -> Content:
     """The report of a week; `public` and those before are figures of the public edition."""
-    public, earlier = _isolated(public), _isolated(before.figures) if before else None
+    earlier = before.figures if before else None
     least = least_compared(rules, "public")
     shown = cards(public, earlier, least, names_people=False)
     title = " ".join(rules.dashboard.title.split())
@@ -89,25 +88,6 @@ def report_content(week: str, public: Figures, before: Before | None, rules: Sur
         quality=tuple(_quality(public.quality)),
         reading=how_to_read(least, rules.public_edition),
     )
-
-
-def _isolated(figures: Figures) -> Figures:
-    """The figures with every name that is written from right to left set apart from what stands beside it.
-
-    Otherwise the numbers after such a name would be shown in the other order: 60 → 30 for 30 → 60.
-    """
-    answers = {
-        question: answer.model_copy(
-            update={"rows": tuple(row.model_copy(update={"name": _isolated_name(row.name)}) for row in answer.rows)}
-        )
-        for question, answer in figures.answers.items()
-    }
-    return figures.model_copy(update={"answers": answers})
-
-
-def _isolated_name(name: str) -> str:
-    is_from_right = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in name)
-    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if is_from_right else name
 
 
 def _days(week: str, rules: SurveyRules) -> str:

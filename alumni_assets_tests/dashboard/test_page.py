@@ -12,6 +12,7 @@ from alumni_assets.answers.reading import read_figures, read_people
 from alumni_assets.dashboard.page import render_page
 from alumni_assets.survey_rules import DashboardRules, SurveyRules, default_rules
 from alumni_assets_tests.answers.people import Person, Questionnaire, a_person, populations
+from alumni_assets_tests.report.offices import RIGHT_TO_LEFT
 
 pytestmark = pytest.mark.slow
 
@@ -161,6 +162,16 @@ def test_a_large_group_with_one_rating_is_not_said_to_have_too_few(questionnaire
         assert "Law 60 5.00 none not compared" in text
         assert "too few to compare" not in text
         assert "not compared, nor are means of groups whose ratings are all the same." in text
+
+
+def test_a_name_from_right_to_left_does_not_turn_the_numbers_round(questionnaire: Questionnaire) -> None:
+    before = figures_of(questionnaire, [a_person(job_role=RIGHT_TO_LEFT)] * 30)
+    figures_of(questionnaire, [a_person(job_role=RIGHT_TO_LEFT)] * 60)
+    isolated = f"\N{FIRST STRONG ISOLATE}{RIGHT_TO_LEFT}\N{POP DIRECTIONAL ISOLATE}"
+    for page in pages(questionnaire, previous=before):
+        text = Text(page).text
+        assert f"{isolated}: 30 → 60 alumni." in text
+        assert f"{isolated} is the most frequent role (60)." in text
 
 
 def test_times_are_told_in_the_surveys_zone_and_in_the_language_of_the_configuration(
