@@ -18,6 +18,8 @@ from alumni_assets.survey.workbook_bombs import DamagedWorkbookError, refuse_bom
 from alumni_assets.survey_rules import LimitRules
 
 _BATCH = 20_000
+_INEXACT_FROM = 1e15
+"""Numbers in workbooks have 15 digits: others are rounded, by whoever saved the workbook or here."""
 _OF_ODD_FILES = (IndexError, OSError, EOFError, RuntimeError)
 _UNTITLED = "(cells without a header)"
 Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
@@ -80,13 +82,17 @@ def _damage_told() -> Iterator[None]:
 
 
 def _text(cell: Cell) -> str:
-    """A cell as the text that the survey's form would have exported."""
+    """A cell as the text that the survey's form would have exported.
+
+    A number of more digits than workbooks keep is written as spreadsheets export it, such as 1.2e+17: as
+    digits it would be an employee id, and that of somebody else.
+    """
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
         return str(cell).upper()
     if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+        return str(int(cell)) if abs(cell) < _INEXACT_FROM else f"{cell:.16e}"
     if isinstance(cell, datetime.datetime):
         return cell.isoformat(sep=" ", timespec="seconds")
     return str(cell)
