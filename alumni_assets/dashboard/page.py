@@ -89,7 +89,10 @@ def render_page(
             updated=moment(figures.published_at, rules),
             updated_iso=figures.published_at.replace(tzinfo=UTC).isoformat(),
             stale_after_days=rules.dashboard.stale_after_days,
-            cards=[_illustrated(card) for card in cards(figures, previous, least, people is not None)],
+            cards=[
+                _illustrated(card)
+                for card in cards(_with_local_days(figures, rules), previous, least, people is not None)
+            ],
             since=moment(previous.published_at, rules) if previous else "",
             total_changed=changes.changes_of_total(previous, figures) if previous else "",
             people=list(_people(people)) if people is not None else [],
@@ -125,6 +128,18 @@ def day(utc: datetime, rules: SurveyRules) -> str:
     """The day of a time in UTC without zone, likewise."""
     local = utc.replace(tzinfo=UTC).astimezone(ZoneInfo(rules.time_zone))
     return format_date(local, "d MMMM y", locale=rules.report.language)
+
+
+def _with_local_days(figures: Figures, rules: SurveyRules) -> Figures:
+    """The figures with batches on the day on which they came in the survey's time zone, as in all other tables."""
+    zone = ZoneInfo(rules.time_zone)
+    trends = tuple(
+        point.model_copy(update={"begins": point.begins.replace(tzinfo=UTC).astimezone(zone)})
+        if point.kind == "batch"
+        else point
+        for point in figures.trends
+    )
+    return figures.model_copy(update={"trends": trends})
 
 
 def _tiles(figures: Figures, edition: Edition) -> list[tuple[str, str]]:

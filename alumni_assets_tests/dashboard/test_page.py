@@ -1,12 +1,13 @@
 """The page of any tables: tiny groups, nobody, a million alumni, ties everywhere, hostile text; in both editions."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
 
-from alumni_assets.answers.figures import Figures
+from alumni_assets.answers.figures import Figures, TrendPoint
 from alumni_assets.answers.public_edition import public_edition
 from alumni_assets.answers.reading import read_figures, read_people
 from alumni_assets.dashboard.page import render_page
@@ -181,6 +182,27 @@ def test_times_are_told_in_the_surveys_zone_and_in_the_language_of_the_configura
     in_spanish = RULES.report.model_copy(update={"language": "es"})
     internal, _ = pages(questionnaire, RULES.model_copy(update={"report": in_spanish}))
     assert "2 noviembre 2026, 00:30 (Asia/Manila)" in Text(internal).text
+
+
+def test_a_batch_is_shown_on_the_day_on_which_it_came_in_the_surveys_zone(questionnaire: Questionnaire) -> None:
+    figures = figures_of(questionnaire, [a_person()])
+    point = TrendPoint(
+        kind="batch",
+        period="evening.csv@1a2b3c4d",
+        begins=datetime(2026, 11, 27, 18, 30),
+        dimension="department",
+        group="HR",
+        alumni=1,
+        excellent=0,
+        mean=3.0,
+        mean_low=None,
+        mean_high=None,
+        share_low=0.0,
+        share_high=0.8,
+    )
+    with_trend = figures.model_copy(update={"trends": (point,)})
+    text = Text(render_page(with_trend, None, read_people(questionnaire.connection), RULES)).text
+    assert "HR 2026-11-28 evening.csv 1 3.00 none" in text
 
 
 def sections(text: Mapping[str, int]) -> int:
