@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -130,9 +131,16 @@ def person_hash(header: SheetHeader, cells: Sequence[str]) -> bytes | None:
 
 
 def hash_of_id(text: str) -> bytes | None:
-    """What identifies whose answer has this employee id. None for an empty one."""
-    employee_id = text.strip().removesuffix(".0").lstrip("0").casefold()
+    """What identifies whose answer has this employee id, however it is written. None for an empty one."""
+    employee_id = _in_one_spelling(text)
     return hashlib.sha256(employee_id.encode()).digest()[:PERSON_BYTES] if employee_id else None
+
+
+def _in_one_spelling(employee_id: str) -> str:
+    """An employee id as the contract reads it: see `cells.whole_number_text`. What is none is told apart as well."""
+    tidied = "".join(char for char in employee_id if unicodedata.category(char) != "Cf").strip()
+    number = re.fullmatch(r"([0-9]+)(?:\.0*)?", tidied)
+    return number[1].lstrip("0") or "0" if number else tidied.removesuffix(".0").lstrip("0").casefold()
 
 
 def as_upload(header: SheetHeader, answers: Iterable[Sequence[str]]) -> bytes:

@@ -3,13 +3,15 @@
 import csv
 import io
 
+import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alumni_assets.sheet.answers import (
     as_upload,
     check_same_columns,
+    hash_of_id,
     person_hash,
     read_answers,
     read_header,
@@ -17,6 +19,7 @@ from alumni_assets.sheet.answers import (
     row_hash,
 )
 from alumni_assets.sheet.errors import SheetError
+from alumni_assets.survey.persons import employee_ids
 from alumni_assets.survey_rules import default_rules
 from alumni_assets_tests.sheet.conftest import HEADER, Sheet, answer
 
@@ -98,6 +101,18 @@ def test_a_person_is_known_by_the_employee_id_however_it_is_written() -> None:
     hashes = {person_hash(header, answer(1, Employee_ID=text)) for text in ("628496", " 0628496 ", "628496.0")}
     assert len(hashes) == 1
     assert person_hash(header, answer(1, Employee_ID="  ")) is None
+
+
+@settings(deadline=None)
+@given(*[st.text("012.\u200b\xa0 ", max_size=6)] * 2)
+@example("628496", "628496.00")
+@example("628496.", "0628496")
+@example("628496", "\u200b628496 ")
+@example("0", "00.0")
+def test_one_employee_id_of_the_contract_is_one_person_of_the_sheet(text: str, other: str) -> None:
+    one, another = employee_ids(pa.array([text, other])).to_pylist()
+    if one is not None and another is not None:
+        assert (hash_of_id(text) == hash_of_id(other)) == (one == another)
 
 
 def test_a_header_of_something_else_is_refused_and_named() -> None:
