@@ -49,7 +49,8 @@ def changes_of_cuts(old: Sequence[Cut], new: Sequence[Cut]) -> tuple[str, ...]:
         for cut in new
         if before.get(cut.department) != cut
     ]
-    return _bounded(sentences)
+    gone = before.keys() - {cut.department for cut in new}
+    return _bounded([*sentences, *(f"{department} has no list any more." for department in sorted(gone))])
 
 
 def _differences(old: Row, new: Row) -> Iterator[str]:

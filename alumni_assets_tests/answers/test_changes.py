@@ -52,3 +52,9 @@ def test_lists_that_end_elsewhere_are_told() -> None:
     assert changes_of_cuts([cut("HR", 50, 60), cut("Tech", 1, 2)], [cut("HR", 51, 60), cut("Tech", 1, 2)]) == (
         "HR: 100 listed, the last rated 4, of 150 alumni.",
     )
+
+
+def test_a_department_of_which_nobody_is_left_is_told() -> None:
+    assert changes_of_cuts([cut("HR", 50, 60), cut("Tech", 1, 2)], [cut("HR", 50, 60)]) == (
+        "Tech has no list any more.",
+    )
