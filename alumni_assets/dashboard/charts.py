@@ -18,7 +18,7 @@ _INK, _MUTED, _GRID = "#1f2933", "#52606d", "#d9e2ec"
 _PLAIN, _HIGHER, _LOWER, _BAR = "#3e6e9e", "#0b6e4f", "#b03a2e", "#7ea6cc"
 _FONT = "Arial, sans-serif"
 _STEP = 38
-_LONGEST = 34
+_LONGEST, _LONGEST_IN_NARROW = 34, 17
 _MOST_LARGE_DOTS = 12
 _SHOWN = "slice(split(datum.label, '\\n'), 1)"
 # A reader's font may be wider than the one that the labels were measured in.
@@ -102,7 +102,7 @@ def _draw_estimates(drawing: Drawing, width: int) -> alt.TopLevelMixin:
         scale=alt.Scale(zero=False, nice=True, padding=12),
         axis=alt.Axis(format=".0%" if drawing.is_share else ".1f", tickCount=4 if width <= NARROW else 8),
     )
-    base = alt.Chart(_data(drawing)).encode(y=_groups(width))
+    base = alt.Chart(_data(drawing, width)).encode(y=_groups(width))
     color = alt.Color("standing:N", scale=_colors(), legend=None)
     interval = base.mark_rule(strokeWidth=3, strokeCap="round").encode(x=alt.X("low:Q"), x2="high:Q", color=color)
     dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, color=color)
@@ -110,7 +110,7 @@ def _draw_estimates(drawing: Drawing, width: int) -> alt.TopLevelMixin:
 
 
 def _draw_counts(drawing: Drawing, width: int) -> alt.TopLevelMixin:
-    base = alt.Chart(_data(drawing)).encode(y=_groups(width))
+    base = alt.Chart(_data(drawing, width)).encode(y=_groups(width))
     axis = alt.Axis(format=",.0f", tickMinStep=1, tickCount=4 if width <= NARROW else 8)
     x = alt.X("value:Q", title=drawing.title, axis=axis)
     bar = base.mark_bar(color=_BAR, height=18, cornerRadiusEnd=2).encode(x=x)
@@ -137,7 +137,8 @@ def _draw_trends(drawing: Drawing, width: int) -> alt.TopLevelMixin:
     line = base.mark_line(color=_PLAIN, point=dots).encode(y=y)
     groups = sorted({point.group for point in points})
     shown = {
-        group: _placed(place, name) for place, (group, name) in enumerate(zip(groups, _shorts(groups), strict=True))
+        group: _placed(place, name)
+        for place, (group, name) in enumerate(zip(groups, _shorts(groups, _LONGEST), strict=True))
     }
     rows = [
         vars(point) | {"group": shown[point.group], "period": _placed(point.place, point.period)} for point in points
@@ -149,9 +150,9 @@ def _draw_trends(drawing: Drawing, width: int) -> alt.TopLevelMixin:
     return _styled(plot.facet(facet=alt.Facet("group:N", title=drawing.title, header=header), columns=columns))
 
 
-def _data(drawing: Drawing) -> alt.Data:
+def _data(drawing: Drawing, width: int) -> alt.Data:
     marks = [mark for mark in drawing.shown if isinstance(mark, Mark)]
-    names = _shorts([mark.name for mark in marks])
+    names = _shorts([mark.name for mark in marks], _LONGEST_IN_NARROW if width <= NARROW else _LONGEST)
     return alt.Data(
         values=[
             vars(mark) | {"label": _placed(place, _label(mark, name)), "standing": mark.standing or "plain"}
@@ -215,9 +216,9 @@ def _styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     )
 
 
-def _shorts(names: Sequence[str]) -> list[str]:
+def _shorts(names: Sequence[str], longest: int) -> list[str]:
     """Names as there is room for them; those that would look the same are numbered, in their order."""
-    short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+    short = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
     return [
         f"({short[: place + 1].count(name)}) {name}" if short.count(name) > 1 else name
         for place, name in enumerate(short)

@@ -28,6 +28,13 @@ def test_groups_that_begin_alike_have_a_bar_and_a_label_each() -> None:
         assert [svg.count(f">({place}) Assistant") for place in (1, 2, 3)] == [1, 1, 1]
 
 
+def test_groups_that_begin_alike_can_be_told_from_each_other_where_there_is_little_room() -> None:
+    marks = [Mark(f"Assistant Manager of {place}", "n = 5", 5.0) for place in ("Apalit", "Porac")]
+    narrow, wide = (charts.counts("roles", "Roles.", marks, "Alumni").svg(width) for width in (NARROW, WIDE))
+    assert [narrow.count(f">({place}) Assistant") for place in (1, 2)] == [1, 1]
+    assert [wide.count(f">{mark.name}<") for mark in marks] == [1, 1]
+
+
 def test_names_that_differ_are_shown_without_numbers() -> None:
     svg = charts.counts("roles", "Roles.", [Mark("Baker", "n = 5", 5.0), Mark(ALIKE[0], "n = 5", 5.0)], "Alumni").svg(
         WIDE
