@@ -17,8 +17,9 @@ from alumni_assets.survey.standing import Seen
 _BY_HEADER = {column.header: column for column in COLUMNS}
 _SHOWN = 80
 _WORD = re.compile(r"[^\W\d_]{2}")
-_DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)")
-_PHONE_DIGITS = 9
+_DATE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)(?:[T ]\d{1,2}(?::\d{2}){1,2}(?:\.\d{1,6})?)?")
+_DIGITS_OF_A_PERSON = 5
+"""From so many on a number may be an employee id or a phone number; a year and a rating have fewer."""
 _ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|[\w.+-](?=@[\w-]+\.[\w-])", re.IGNORECASE)
 # What is wrong, to be read after the column's name; the full sentences are the contract's.
 _IN_SHORT: dict[Code, str] = {
@@ -170,7 +171,7 @@ def _unlinked(text: str) -> str:
 
 def _previewed(name: str, value: object) -> str | int:
     column = BY_NAME.get(name)
-    if (column is not None and column.personal) or (isinstance(value, str) and _is_contact(value)):
+    if (column is not None and column.personal) or (isinstance(value, str) and _may_tell_a_person(value)):
         return masked(value)
     return value if isinstance(value, int) else shown(value)
 
@@ -181,14 +182,16 @@ def _problem_value(problem: Mapping[str, str | None]) -> str:
     A word is shown only where a possible answer is so near that it must be a misspelling of that.
     """
     column, value = _BY_HEADER.get(problem["column"] or ""), problem["value"] or ""
-    if column is None or column.personal or _is_contact(value):
+    if column is None or column.personal or _may_tell_a_person(value):
         return masked(value)
     return shown(value) if problem["suggestion"] or not _WORD.search(value) else masked(value)
 
 
-def _is_contact(text: str) -> bool:
-    """Whether a text may be an e-mail address or a phone number."""
-    return "@" in text or (sum(char.isdigit() for char in text) >= _PHONE_DIGITS and not _DATE.match(text))
+def _may_tell_a_person(text: str) -> bool:
+    """Whether a text may have an e-mail address, a phone number or an employee id; a date is none of them."""
+    date = _DATE.match(text)
+    beside_it = text[date.end() :] if date else text
+    return "@" in text or sum(char.isdigit() for char in beside_it) >= _DIGITS_OF_A_PERSON
 
 
 def _shown_number(number: int | None) -> str:

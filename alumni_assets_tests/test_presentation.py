@@ -46,5 +46,26 @@ def test_the_reason_of_a_rejection_is_shown_as_it_is_and_is_no_link() -> None:
     assert shown_as(checks.readable(error).description) == f"The file was rejected: {error.message}"
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "shown"),
+    [
+        ("Performance_Rating", "628496", "6***"),
+        ("Performance_Rating", "0957 728 4792", "0***"),
+        ("Submission Date", "2026-11-20 09577284792", "2***"),
+        ("Job_Role", "ana@school.ph", "a***"),
+        ("DMC_Campus", "Ana Cruz", "A***"),
+        ("Employee_ID", "7", "7***"),
+        ("Performance_Rating", "4.5", "4.5"),
+        ("Performance_Rating", "100", "100"),
+        ("Submission Date", "31/02/2026", "31/02/2026"),
+        ("Submission Date", "2026-13-20 08:15:00.123456", "2026-13-20 08:15:00.123456"),
+    ],
+)
+def test_a_wrong_cell_is_shown_unless_it_may_tell_who_it_is_about(column: str, cell: str, shown: str) -> None:
+    problem = {"column": column, "message": "", "value": cell, "suggestion": None}
+    value = presentation.problem_rows([{"source_row": 1, "problems": [problem]}], 0)
+    assert [record.data["value"] for record in value.records] == [shown]
+
+
 def test_an_upload_keeps_the_name_by_which_commands_know_it() -> None:
     assert presentation.in_words("my_survey-2026.csv@1a2b3c4d") == "my_survey-2026.csv@1a2b3c4d"
