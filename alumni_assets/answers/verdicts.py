@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from alumni_assets.answers.comparisons import (
+    SIGNIFICANCE,
     Comparison,
     Evidence,
     Group,
@@ -268,11 +269,13 @@ def percent(share: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p value as it is shown: p = 0.013."""
+    """A p value as it is shown: p = 0.013; with as many digits as tell on which side of the limit it is."""
     if value < 0.001:
         return "p < 0.001"
     if value > 0.99:
         return "p > 0.99"
+    if round(value, 3) == SIGNIFICANCE:
+        return f"p = {value:.5f}"
     return f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
 
 

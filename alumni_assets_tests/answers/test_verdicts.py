@@ -5,7 +5,7 @@ import pytest
 from alumni_assets.answers.figures import Cut
 from alumni_assets.answers.public_edition import public_answers
 from alumni_assets.answers.verdict_rows import verdict_rows
-from alumni_assets.answers.verdicts import judge, on_top_employees
+from alumni_assets.answers.verdicts import judge, on_top_employees, p_value
 from alumni_assets.survey_rules import PublicEditionRules
 
 from .people import Person, a_person, answers_of
@@ -93,6 +93,14 @@ def test_a_clear_lead_is_called_one() -> None:
     assert headlines(people)["job_roles"] == (
         "Teacher is the most frequent role (60, 75.0 % of all), clearly ahead of Baker (20)"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0131, "p = 0.013"), (0.3, "p = 0.30"), (0.0496, "p = 0.04960"), (0.0504, "p = 0.05040"), (1e-9, "p < 0.001")],
+)
+def test_a_p_value_is_shown_on_its_side_of_the_limit(value: float, shown: str) -> None:
+    assert p_value(value) == shown
 
 
 def test_few_alumni_are_not_compared() -> None:
