@@ -33,6 +33,7 @@ class Card:
     trend: Drawing | None = None
     trend_table: Table | None = None
     changed: tuple[str, ...] = ()
+    without_changes: str = "Unchanged"
 
 
 TITLES: dict[str, str] = {
@@ -221,6 +222,7 @@ def _top_card(figures: Figures, previous: Figures | None) -> Card:
         drawings=_drawn(drawing),
         tables=(_cuts_table(figures.cuts),) if figures.cuts else (),
         changed=changes.changes_of_cuts(previous.cuts, figures.cuts) if previous else (),
+        without_changes="Who is on the lists is not compared; where they end is unchanged",
     )
 
 
