@@ -2,7 +2,8 @@
 
 Rows of corrections say of which row of which upload they are. Such a place is looked at as a whole: it is a person's
 if any version of it has the person's id; or if none has an id at all and one has an e-mail address or a phone number of
-theirs. What tells a person in a single row is in `survey/persons.py`.
+theirs. A valid row with another id stays that of others, whatever a correction says that names it by mistake: it
+corrects nothing there. What tells a person in a single row is in `survey/persons.py`.
 """
 
 from collections import defaultdict
@@ -87,7 +88,8 @@ def find_person(lake: Lake, facts: Facts, persons: Persons, contract: Contract) 
     found: dict[str, set[int]] = defaultdict(set)
     for place, said in theirs.items():
         for version in said:
-            if version.whose != Whose.OTHERS or version.upload == place.upload:
+            is_corrected = version.upload == place.upload and search.is_set_aside(place)
+            if version.whose != Whose.OTHERS or is_corrected:
                 found[version.upload].add(version.row)
     return PersonRows(
         _with_equal_files(facts, found), theirs, known.names, sorted(search.unread), sorted(search.missing)
@@ -146,6 +148,20 @@ class _Search:
         self.corrections: set[str] = set()
         self.unread: set[str] = set()
         self.missing: set[str] = set()
+        self._set_aside: dict[str, set[int]] = {}
+
+    def is_set_aside(self, place: Place) -> bool:
+        """Whether the row in a place was set aside, so that a correction may say whose it is."""
+        if place.upload not in self._set_aside:
+            self._set_aside[place.upload] = self._rows_set_aside(place.upload)
+        return place.row in self._set_aside[place.upload]
+
+    def _rows_set_aside(self, upload: str) -> set[int]:
+        key = layout.invalid_key(upload)
+        if self._lake.stat(key) is None:
+            return set()
+        with self._lake.local_copy(key) as path:
+            return {row for batch in stored_batches(path, ["source_row"]) for row in batch["source_row"].to_pylist()}
 
     def contacts(self, persons: Persons) -> frozenset[str]:
         """The sealed names of the e-mail addresses and phone numbers in the rows that have the persons' ids."""

@@ -1,12 +1,14 @@
 """Which rows are a person's where several uploads speak of one row."""
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alumni_assets.contract import default_contract
+from alumni_assets.stages.disclosing import held_about
 from alumni_assets.stages.person_rows import PersonRows, find_person, own_rows
 from alumni_assets.survey.erasures import Ledger
 from alumni_assets.survey.persons import person
@@ -19,6 +21,7 @@ from .conftest import EMAIL, ID, of_person
 __all__ = ["pipeline"]
 CONTRACT = default_contract()
 MINE = person(ID, CONTRACT.rules.phone_number)
+NOW = datetime(2026, 11, 25)
 NAMELESS = {"Employee_ID": "?", "Email": "nobody", "Phone_Number": "0"}
 
 
@@ -38,6 +41,16 @@ def test_a_row_is_the_persons_once_a_correction_says_so(pipeline: Pipeline) -> N
     pipeline.put_and_take_in("fix.csv", correction(term, {4: of_person(), 5: of_person()}))
     # Also a row with another's id, for the correction says whose it is; and in files that are equal.
     assert rows_by_key(pipeline) == {"term.csv": ("4-5",), "copy.csv": ("4-5",), "fix.csv": ("1-2",)}
+
+
+def test_a_valid_row_of_others_stays_theirs_though_a_correction_names_its_number(pipeline: Pipeline) -> None:
+    """Such as one that was sorted, without its column `_row`: it corrects nothing, and waits to be corrected itself."""
+    rows = [answer(1), answer(2), answer(3, Email="nobody")]
+    term = pipeline.put_and_take_in("term.csv", csv_bytes(rows))
+    fix = pipeline.put_and_take_in("fix.csv", correction(term, {2: of_person(), 3: answer(3)}))
+    assert rows_by_key(pipeline) == {"fix.csv": ("1",)}
+    held = held_about(pipeline.lake, pipeline.facts, MINE, CONTRACT, NOW)
+    assert [upload["upload"] for upload in held["uploads"]] == [fix]
 
 
 def test_a_row_with_the_persons_address_is_not_theirs_once_a_correction_names_somebody_else(
