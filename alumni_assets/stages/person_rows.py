@@ -183,10 +183,8 @@ class _Search:
                 yield from self._stored_rows(upload)
                 return
             try:
-                for rows in _rows_in_file(self._facts, upload, self._facts.seen[upload].key, path, self._contract):
-                    if rows.places is not None:
-                        self.corrections.add(upload)
-                    yield rows
+                name = self._facts.seen[upload].key
+                yield from self._noted(_rows_in_file(self._facts, upload, name, path, self._contract))
             except UnreadableUploadError:
                 self.unread.add(upload)
                 yield from self._stored_rows(upload)
@@ -200,6 +198,13 @@ class _Search:
         with self._lake.local_copy(key) as path:
             yield path
 
+    def _noted(self, found: Iterable[_Rows]) -> Iterator[_Rows]:
+        """The same rows; an upload with such of a correction is noted as one."""
+        for rows in found:
+            if rows.places is not None:
+                self.corrections.add(rows.upload)
+            yield rows
+
     def _stored_rows(self, upload: str) -> Iterator[_Rows]:
         """The rows of an upload as they are stored; in `missing` stands one of which these are gone too."""
         keys = (layout.invalid_key(upload), layout.valid_key(upload))
@@ -208,7 +213,7 @@ class _Search:
         for key in keys:
             if self._lake.stat(key) is not None:
                 with self._lake.local_copy(key) as path:
-                    yield from (_stored(upload, batch) for batch in stored_batches(path))
+                    yield from self._noted(_stored(upload, batch) for batch in stored_batches(path))
 
 
 def _stored(upload: str, batch: pa.RecordBatch) -> _Rows:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alumni_assets import layout
 from alumni_assets.contract import default_contract
 from alumni_assets.stages.disclosing import held_about
 from alumni_assets.stages.person_rows import PersonRows, find_person, own_rows
@@ -77,6 +78,13 @@ def test_the_tables_tell_of_an_upload_whose_file_is_gone(pipeline: Pipeline) -> 
     assert (found(pipeline).rows, found(pipeline).missing) == ({term: ("2", "4")}, [])
     shutil.rmtree(pipeline.root / "invalid")
     assert (found(pipeline).rows, found(pipeline).missing) == ({term: ("2",)}, [term])
+
+
+def test_a_correction_whose_file_is_gone_still_says_whose_a_row_is(pipeline: Pipeline) -> None:
+    term = pipeline.put_and_take_in("a term.csv", csv_bytes([answer(1), answer(2, **NAMELESS)]))
+    fix = pipeline.put_and_take_in("fix.csv", correction(term, {2: of_person()}))
+    pipeline.lake.delete(layout.pinned_key(fix))
+    assert rows_by_key(pipeline)["a term.csv"] == ("2",)
 
 
 @pytest.mark.parametrize("content", [b"%PDF-1.7", b"", csv_bytes([answer(1)]) + b'"open'])
