@@ -80,7 +80,7 @@ def pin(lake: Lake, register: Register, key: str, now: datetime, checked: str | 
         sha256 = sha256_of(path)
         if facts.erasures and checked != sha256:
             raise UploadChangedError(f"{lake.url(source)} changed after it was looked through for erased persons.")
-        upload = _known_id(sha256, known) or _free_id(key, sha256, known)
+        upload = _known_id(sha256, known, facts.arrivals.get(key, ())) or _free_id(key, sha256, known)
         size = _copy_once(lake, path, layout.pinned_key(upload), sha256)
     after = lake.stat(source)
     if after is not None and (after.etag, after.size) != (before.etag, before.size):
@@ -288,9 +288,14 @@ def _after_all(facts: Facts, now: datetime) -> datetime:
     return last + _INSTANT if timedelta() <= last - now < _CLOCK_SET_BACK else now
 
 
-def _known_id(sha256: str, known: Mapping[str, str]) -> str | None:
-    """The upload under this key that has this content now: its id may tell of the one before an erasure."""
-    return next((upload for upload, content in known.items() if content == sha256), None)
+def _known_id(sha256: str, known: Mapping[str, str], log: Sequence[Arrival]) -> str | None:
+    """The upload under this key that has this content now: its id may tell of the one before an erasure.
+
+    Where an erasure has made contents equal, it is the one that was last found at the key.
+    """
+    found = {arrival.upload: arrival.number for arrival in log if arrival.etag is not None}
+    equal = [upload for upload, content in known.items() if content == sha256]
+    return max(equal, key=lambda upload: found.get(upload, 0), default=None)
 
 
 def _free_id(key: str, sha256: str, known: Mapping[str, str]) -> str:
