@@ -254,10 +254,13 @@ def utc_now() -> datetime:
 
 
 def _copy_once(lake: Lake, source: Path, target: str, sha256: str) -> int:
-    """Copy a file into the lake unless it is there already, and make sure that it is the file hashed."""
-    existing = lake.stat(target)
-    if existing is not None:
-        return existing.size
+    """Copy a file into the lake unless it is there already, and make sure that it is the file hashed.
+
+    What is there in another size is damaged, and replaced.
+    """
+    existing, size = lake.stat(target), source.stat().st_size
+    if existing is not None and existing.size == size:
+        return size
     with lake.writing(target) as copy:
         digest = hashlib.sha256()
         with source.open("rb") as reader, copy.open("wb") as writer:

@@ -175,6 +175,14 @@ def test_what_was_never_transformed_has_no_archived_copies(lived_in: Pipeline) -
         one_pass.restore(upload, 7, "Bulk")
 
 
+def test_a_pinned_copy_that_was_cut_short_is_made_again_when_the_file_is_put_again(pipeline: Pipeline) -> None:
+    upload = pipeline.put_and_take_in("term.csv", FILES["good.csv"])
+    pipeline.lake.put_bytes(layout.pinned_key(upload), FILES["good.csv"][:-1])
+    assert pipeline.put_and_take_in("term.csv", FILES["good.csv"]) == upload
+    assert pipeline.lake.read_bytes(layout.pinned_key(upload)) == FILES["good.csv"]
+    assert pipeline.find_new() == ()
+
+
 def test_an_upload_is_on_the_disk_before_the_register_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake, flush, flushed = FolderLake(tmp_path), os.fsync, []
     lake.put_bytes("raw/term.csv", FILES["good.csv"])
