@@ -8,7 +8,6 @@ by the pipeline afterwards. The archive is in `erasing_archives.py`, what is don
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +37,7 @@ from alumni_assets.stages.validation import reasons_of
 from alumni_assets.survey import row_ranges
 from alumni_assets.survey.cutting import CuttingError
 from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.equal_content import same_content
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.persons import KeyedSeal, Persons, check_of, person
 from alumni_assets.survey.row_ranges import Ranges
@@ -177,14 +177,21 @@ class Eraser:
         for folder in HELD:
             self.lake.forget_earlier(folder)
 
+    def _doorkeeper(self) -> Doorkeeper:
+        return Doorkeeper(self.lake, self.register, self.contract, self.key)
+
     def _archives(self) -> ArchiveEraser:
         return ArchiveEraser(self.lake, self.register, self.contract, self.archive_class, self.days, self.tier)
 
     def _rewrite_all(self, persons: Persons, missing: Sequence[str], done: Erased) -> None:
         facts, rows = self.register.facts(), self.register.ledger().rows()
         concerned = {upload: ranges for upload, ranges in rows.items() if upload in facts.seen}
-        for upload, ranges in concerned.items():
-            self._rewrite_pinned(facts.seen[upload], ranges, done)
+        unread = [
+            upload for upload, ranges in concerned.items() if not self._rewrite_pinned(facts, upload, ranges, done)
+        ]
+        facts = self.register.facts()
+        for upload in unread:
+            self._take_from_equal(facts, upload, done)
         for folder in ("valid/", layout.TRANSFORMED):
             for entry in list(self.lake.list(folder)):
                 done.objects += self._rewrite_table(entry.key, lambda batch: persons.by_id(batch["employee_id"]))
@@ -198,17 +205,27 @@ class Eraser:
                 self._renew_raw(key, upload, done)
         self._archives().rewrite(persons, {*concerned, *missing}, done)
 
-    def _rewrite_pinned(self, seen: Seen, ranges: Ranges, done: Erased) -> None:
-        key = layout.pinned_key(seen.upload)
+    def _rewrite_pinned(self, facts: Facts, upload: str, ranges: Ranges, done: Erased) -> bool:
+        """Take rows out of a pinned copy; False where it cannot be read as rows."""
+        name, key = facts.seen[upload].key, layout.pinned_key(upload)
         if self.lake.stat(key) is None:
-            return
-        with suppress(UnreadableUploadError):
-            try:
-                done.objects += self._replace(
-                    key, lambda path, target: without_ranges(seen.key, path, ranges, self.contract, target)
-                )
-            except CuttingError:
-                done.uncut.append(seen.upload)
+            return True
+        try:
+            done.objects += self._replace(
+                key, lambda path, target: without_ranges(name, path, ranges, self.contract, target)
+            )
+        except CuttingError:
+            done.uncut.append(upload)
+        except UnreadableUploadError:
+            return False
+        return True
+
+    def _take_from_equal(self, facts: Facts, upload: str, done: Erased) -> None:
+        """Put what an equal file was rewritten to in the place of one that cannot be read under its own name."""
+        twins = [facts.seen[other] for other in same_content(facts, upload)]
+        doorkeeper = self._doorkeeper()
+        if not doorkeeper.is_rewritten(facts.seen[upload]):
+            done.objects += doorkeeper.is_replaced_by(twins, layout.pinned_key(upload))
 
     def _rewrite_table(self, key: str, are_theirs: Callable[[pa.RecordBatch], np.ndarray]) -> bool:
         if not key.endswith(".parquet") or self.lake.stat(key) is None:
@@ -311,7 +328,7 @@ class Eraser:
         with self.lake.local_copy(key) as path:
             if seen is None or sha256_of(path) == seen.sha256:
                 return
-        checked = Doorkeeper(self.lake, self.register, self.contract, self.key).checked(seen.key)
+        checked = self._doorkeeper().checked(seen.key)
         intake.pin(self.lake, self.register, seen.key, intake.utc_now(), checked)
         done.objects += 1
 

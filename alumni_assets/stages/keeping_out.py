@@ -56,7 +56,7 @@ class Doorkeeper:
         with self.lake.local_copy(source) as path:
             sha256 = sha256_of(path)
             twins = self._uploads_of(ledger.now(sha256))
-            if ledger.now(sha256) != sha256 and self._is_replaced_by(twins, source):
+            if ledger.now(sha256) != sha256 and self.is_replaced_by(twins, source):
                 return ledger.now(sha256)
             rows = self._rows(ledger, raw_key, path, persons, twins)
             return self._rewritten(entry, path, sha256, rows) if rows.size and entry else sha256
@@ -66,7 +66,7 @@ class Doorkeeper:
         pinned = layout.pinned_key(seen.upload)
         if not self.register.ledger(RECENT_SECONDS).rows_of(seen.upload) or self.lake.stat(pinned) is None:
             return
-        if not self._is_rewritten(seen):
+        if not self.is_rewritten(seen):
             raise PinnedCopyError(
                 f"The pinned copy of {seen.upload} is not the one from which persons were erased; perhaps it was "
                 "restored from a backup. Run `alumni erase --again`."
@@ -76,15 +76,16 @@ class Doorkeeper:
         """The uploads that have this content now."""
         return [seen for seen in self.register.facts(RECENT_SECONDS).seen.values() if seen.sha256 == sha256]
 
-    def _is_replaced_by(self, twins: Sequence[Seen], source: str) -> bool:
+    def is_replaced_by(self, twins: Sequence[Seen], source: str) -> bool:
         """Put in the place of a content what it was rewritten to, if an upload has that: whatever made it so."""
         for seen in twins:
-            if self._is_rewritten(seen):
+            if self.is_rewritten(seen):
                 self.lake.copy(layout.pinned_key(seen.upload), source)
                 return True
         return False
 
-    def _is_rewritten(self, seen: Seen) -> bool:
+    def is_rewritten(self, seen: Seen) -> bool:
+        """Whether the pinned copy of an upload is there, and is the one that the register tells of."""
         pinned = layout.pinned_key(seen.upload)
         if self.lake.stat(pinned) is None:
             return False

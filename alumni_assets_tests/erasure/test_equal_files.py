@@ -7,7 +7,7 @@ import pytest
 from ..corrections.returns import quarantine
 from ..pipeline.answers import answer, answers, csv_bytes
 from ..pipeline.conftest import Pipeline, pipeline
-from .conftest import KEY, erase, in_environment, of_person
+from .conftest import KEY, erase, in_environment, of_person, places_of
 
 __all__ = ["pipeline"]
 pytestmark = pytest.mark.slow
@@ -37,3 +37,12 @@ def test_uploads_of_one_name_that_differ_in_the_person_alone_stand_as_before(
     assert (keyed.statuses(), quarantine(keyed)) == before
     keyed.put_and_take_in("term.csv", earlier)
     assert (keyed.statuses(), keyed.find_new()) == (before[0], ())
+
+
+def test_nothing_of_the_person_is_left_in_a_copy_that_cannot_be_read_under_its_name(keyed: Pipeline) -> None:
+    content = csv_bytes([of_person(), *answers(1, 6)])
+    assert keyed.approve(keyed.put_and_take_in("term.csv", content)).success
+    copy = keyed.put_and_take_in("term.csv.old", content)
+    assert keyed.statuses()[copy] == "duplicate"
+    erase(keyed)
+    assert (places_of(keyed.root), keyed.find_new()) == ([], ())
