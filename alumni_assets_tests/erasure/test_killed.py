@@ -3,11 +3,12 @@
 import shutil
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from alumni_assets import layout
+from alumni_assets import layout, pending_work
+from alumni_assets.assets.intake_events import IntakeEvents
 from alumni_assets.contract import default_contract
 from alumni_assets.register import Register
 from alumni_assets.resources.lake import FolderLake
@@ -22,7 +23,7 @@ from alumni_assets.survey.standing import standings
 from ..corrections.returns import correction
 from ..pipeline.answers import answer, answers, csv_bytes, gzipped
 from ..pipeline.conftest import Pipeline, pipeline
-from .conftest import ID, KEY, of_person, places_of
+from .conftest import ID, KEY, erase, in_environment, of_person, places_of
 from .killed_lake import ColdLake, Killed, KilledLake
 
 __all__ = ["pipeline"]
@@ -107,6 +108,28 @@ def test_an_erasure_that_dies_while_it_rewrites_what_only_the_archive_has_is_end
     for folder in ("raw", "pinned", "transformed"):
         shutil.rmtree(before / folder)
     assert_any_death_is_made_good(before, tmp_path, 1)
+
+
+def test_an_intake_that_dies_after_it_cut_the_person_out_is_told_of_by_the_next(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.environment["ALUMNI_ERASURE_KEY"] = KEY
+    pipeline.put_and_take_in("term.csv", csv_bytes([of_person(), answer(1)]))
+    with in_environment(pipeline):
+        erase(pipeline)
+    pipeline.put("new.csv", csv_bytes([of_person(Job_Role="Cook"), answer(2)]))
+    with monkeypatch.context() as broken:
+        broken.setattr(IntakeEvents, "validated", _dies)
+        assert not pipeline.take_in("new.csv").success
+    upload = pipeline.upload_of("new.csv")
+    assert (pipeline.find_new(), pipeline.materialization("raw_survey", upload)) == ((), None)
+    assert pending_work.find_unreported(pipeline.register, default_contract()).runs == [(upload,)]
+    assert pipeline.enter_again(upload).success
+    assert pipeline.check("raw_survey", "readable", upload) is not None
+
+
+def _dies(*_: Any, **__: Any) -> NoReturn:
+    raise OSError("the process is gone")
 
 
 def test_an_archived_copy_that_the_lake_has_no_other_of_is_asked_for_and_erased_once_it_is_there(
