@@ -129,8 +129,10 @@ def withdraw(register: Register, upload: str, by: str, reason: str) -> Decision:
         raise ApprovalRefusedError("Say why the upload is withdrawn: --reason TEXT.")
     if not by.strip():
         raise ApprovalRefusedError("Say who withdraws the upload: --by NAME, or set ALUMNI_APPROVER.")
-    standing = _stands(register.facts(), upload)[upload]
-    if standing.status is Status.WITHDRAWN:
+    facts = register.facts()
+    standing = _stands(facts, upload)[upload]
+    is_rejected_since = standing.status is Status.REJECTED and facts.is_withdrawn(upload)
+    if standing.status is Status.WITHDRAWN or is_rejected_since:
         raise DoneAlreadyError(f"{upload} is withdrawn: it has no rows that could be withdrawn.")
     if standing.status in {Status.REJECTED, Status.DUPLICATE, Status.SEEN}:
         raise ApprovalRefusedError(f"{upload} is {standing.status}: it has no rows that could be withdrawn.")

@@ -15,7 +15,7 @@ from alumni_assets.one_pass import OnePass
 from alumni_assets.stages.approval import DoneAlreadyError
 from alumni_assets.stages.quarantine import waive
 
-from ..pipeline.answers import answer, csv_bytes
+from ..pipeline.answers import HEADER, answer, answers, csv_bytes
 from ..pipeline.conftest import APPROVER, Pipeline
 from ..pipeline.test_approvals import waiting
 from .returns import correction, lives, term
@@ -142,3 +142,24 @@ def test_a_withdrawal_or_waiver_repeated_after_its_command_was_killed_renews_the
         again.withdraw(gone, APPROVER, "sent by mistake")
     statuses = "SELECT DISTINCT upload, status FROM quarantine ORDER BY upload, status"
     assert pipeline.published(statuses) == [(upload, "open"), (upload, "waived"), (gone, "withdrawn")]
+
+
+def test_so_does_the_withdrawal_of_an_upload_that_the_rules_reject_by_now(
+    pipeline: Pipeline, changed_rules: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = pipeline.put_and_take_in("wide.csv", csv_bytes(answers(1, 8), header=(*HEADER, "x", "y")))
+    assert pipeline.approve(upload).success
+    pipeline.use_rules(changed_rules(limits={"columns": 10}))
+    assert pipeline.judge_again(upload).success
+    assert pipeline.ingested(upload).outcome == "rejected"
+    for name, value in pipeline.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(pipeline.folder)
+    with monkeypatch.context() as broken:
+        broken.setattr(OnePass, "_renew", _dies)
+        with OnePass() as killed, pytest.raises(OSError, match="gone"):
+            killed.withdraw(upload, APPROVER, "sent by mistake")
+    assert pipeline.published("SELECT count(*) FROM alumni") == [(8,)]
+    with OnePass() as again, pytest.raises(DoneAlreadyError):
+        again.withdraw(upload, APPROVER, "sent by mistake")
+    assert pipeline.published("SELECT count(*) FROM alumni") == [(0,)]
