@@ -108,8 +108,11 @@ def listed_rows(
     if upload is not None and upload not in facts.seen:
         raise ApprovalRefusedError(f"There is no upload {upload}. `alumni status` lists them.")
     quarantine = Quarantine(facts, standings(facts))
-    uploads = [upload] if upload else sorted(facts.ingested, key=lambda some: (facts.seen[some].received_at, some))
-    chosen = [found for some in uploads if (found := quarantine.of(some)) and (found.open or not only_open)]
+    every = [quarantine.of(upload)] if upload else quarantine.all().values()
+    chosen = sorted(
+        (found for found in every if found and (found.open or not only_open)),
+        key=lambda found: (found.received_at, found.upload),
+    )
     return chain.from_iterable(_rows(lake, facts, found, only_open, memory_limit) for found in chosen)
 
 

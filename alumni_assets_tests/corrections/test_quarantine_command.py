@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from alumni_assets import layout
+
 from ..pipeline.answers import answer, answers, csv_bytes
 from ..pipeline.conftest import APPROVER, Pipeline
 from ..pipeline.test_command import Alumni
@@ -133,6 +135,16 @@ def test_rows_are_waived_and_the_tables_renewed_at_once(alumni: Alumni, pipeline
     assert check is not None
     assert check.passed
     assert_accounted(pipeline)
+
+
+def test_an_upload_whose_damaged_entry_was_deleted_stops_nothing_until_it_is_taken_in_again(
+    alumni: Alumni, pipeline: Pipeline, upload: str
+) -> None:
+    pipeline.put("other.csv", csv_bytes(term(50)))
+    assert alumni("run").status == 0
+    pipeline.lake.delete(layout.fact_key("seen", upload))
+    listed = alumni("quarantine", "--json")
+    assert (listed.status, len(json.loads(listed.out)["rows"])) == (0, 2)
 
 
 def test_the_table_for_people_has_the_rows_that_are_open(alumni: Alumni, upload: str) -> None:
