@@ -326,9 +326,9 @@ class _Step:
     def _restore_correction_files(self, seen: Seen, ingested: Ingested) -> None:
         if not ingested.invalid or intake.has_correction_files(self.lake, seen.upload):
             return
-        found = self._inspected(seen)
-        if not isinstance(found, UnreadableUploadError):
-            intake.write_correction_files(self.lake, seen.upload, found, self.contract, ingested.invalid)
+        self.doorkeeper.require_rewritten(seen)
+        header = intake.header_of(self.lake, seen, self.contract.rules.limits)
+        intake.write_correction_files(self.lake, seen.upload, header, self.contract, ingested.invalid)
 
     def _ingest(self, seen: Seen, arrives: bool = False) -> Events:
         self.context.instance.add_dynamic_partitions("uploads", [seen.upload])
@@ -404,7 +404,7 @@ class _Step:
 
     def _validated(self, seen: Seen, file_format: FileFormat, result: "Validated", earlier: Ingested | None) -> Events:
         if result.invalid or (earlier is not None and earlier.invalid):
-            intake.write_correction_files(self.lake, seen.upload, file_format, self.contract, result.invalid)
+            intake.write_correction_files(self.lake, seen.upload, file_format.header, self.contract, result.invalid)
         schema, profile = self._stored(seen, result)
         compared = self._compared(seen, result, profile)
         outcomes = {

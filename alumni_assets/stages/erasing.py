@@ -36,7 +36,6 @@ from alumni_assets.stages.streaming import stored_batches
 from alumni_assets.stages.validation import reasons_of
 from alumni_assets.survey import row_ranges
 from alumni_assets.survey.cutting import CuttingError
-from alumni_assets.survey.detection import FileFormat
 from alumni_assets.survey.equal_content import same_content
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.persons import KeyedSeal, Persons, check_of, person
@@ -307,11 +306,9 @@ class Eraser:
 
     def _write_correction_files(self, upload: str, invalid: int) -> None:
         seen = self.register.find_seen(upload)
-        if seen is None or self.lake.stat(layout.pinned_key(upload)) is None:
-            return
-        found = intake.inspect(self.lake, seen, self.contract.rules.limits)
-        if isinstance(found, FileFormat):
-            intake.write_correction_files(self.lake, upload, found, self.contract, invalid)
+        if seen is not None:
+            header = intake.header_of(self.lake, seen, self.contract.rules.limits)
+            intake.write_correction_files(self.lake, upload, header, self.contract, invalid)
 
     def _raw_object_of(self, facts: Facts, seen: Seen) -> str | None:
         """The key of the object under raw/ whose content was last taken in as this upload; None where it is another."""

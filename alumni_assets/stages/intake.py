@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alumni_assets import layout
-from alumni_assets.contract import Contract
+from alumni_assets.contract import BY_NAME, NAMES, Contract
 from alumni_assets.register import Register, next_number
 from alumni_assets.resources.lake_interface import Lake, LakeKeyError
 from alumni_assets.stages.hashing import sha256_of
-from alumni_assets.survey.detection import FileFormat
+from alumni_assets.survey.detection import FileFormat, Header
 from alumni_assets.survey.equal_content import same_content
 from alumni_assets.survey.errors import UnreadableUploadError
 from alumni_assets.survey.naming import upload_id
@@ -172,10 +172,22 @@ def has_correction_files(lake: Lake, upload: str) -> bool:
     return all(lake.stat(layout.correction_key(upload, suffix)) is not None for suffix in ("xlsx", "csv"))
 
 
-def write_correction_files(lake: Lake, upload: str, file_format: FileFormat, contract: Contract, invalid: int) -> None:
+def header_of(lake: Lake, seen: Seen, limits: LimitRules) -> Header:
+    """The header of a pinned upload; the contract's own where the file is gone, or cannot be read any more.
+
+    So rows that were set aside can be given out to be corrected also where nothing else is left of the upload.
+    """
+    if lake.stat(layout.pinned_key(seen.upload)) is not None:
+        found = inspect(lake, seen, limits)
+        if isinstance(found, FileFormat):
+            return found.header
+    return Header(tuple(BY_NAME[name].header for name in NAMES), NAMES)
+
+
+def write_correction_files(lake: Lake, upload: str, header: Header, contract: Contract, invalid: int) -> None:
     """Store the invalid rows of an upload as files for the reviewer; without any, remove what was there.
 
-    Doing it again stores the same.
+    `header` is the upload's. Doing it again stores the same.
     """
     from alumni_assets.stages.streaming import stored_batches  # imports Arrow, like the next
     from alumni_assets.survey import correction_files
@@ -190,9 +202,7 @@ def write_correction_files(lake: Lake, upload: str, file_format: FileFormat, con
         lake.writing(xlsx) as workbook,
         lake.writing(csv) as text,
     ):
-        correction_files.write_correction_files(
-            lambda: stored_batches(rows), file_format.header, contract, workbook, text
-        )
+        correction_files.write_correction_files(lambda: stored_batches(rows), header, contract, workbook, text)
 
 
 def preview_of_format(file_format: FileFormat) -> Mapping[str, str]:

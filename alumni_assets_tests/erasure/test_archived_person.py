@@ -7,14 +7,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from alumni_assets import layout
+from alumni_assets import layout, pending_work
 from alumni_assets.contract import default_contract
 from alumni_assets.one_pass import OnePass
 from alumni_assets.stages.archive import MANIFEST, archive_folder, archived_files, damage
 from alumni_assets.stages.erasing import Eraser, Request
 from alumni_assets.survey.persons import person
 
-from ..pipeline.answers import HEADER, answers, csv_bytes
+from ..corrections.returns import handed_out
+from ..pipeline.answers import HEADER, answer, answers, csv_bytes
 from ..pipeline.conftest import APPROVER, Pipeline, pipeline
 from .conftest import ID, KEY, erase, in_environment, of_person, places_of
 
@@ -49,6 +50,28 @@ def test_what_cannot_be_read_any_more_is_named_and_deleted_from_the_archive_too(
     folder = archive_folder(pipeline.facts.transformed[upload])
     assert [copy.key for copy in archived_files(pipeline.lake, folder)] == [f"{folder}transformed.parquet"]
     assert len(pipeline.tables()["alumni"]) == 3
+
+
+@pytest.mark.parametrize("deletes", [True, False], ids=["deleted", "left"])
+def test_rows_of_others_that_were_set_aside_in_it_are_handed_out_and_corrected_all_the_same(
+    pipeline: Pipeline, changed_rules: Callable[..., Path], deletes: bool
+) -> None:
+    wide = csv_bytes(
+        [*answers(1, 20), of_person(Performance_Rating="9"), answer(21, Email="nobody")], header=(*HEADER, "x", "y")
+    )
+    upload = pipeline.put_and_take_in("wide.csv", wide)
+    assert pipeline.approve(upload).success
+    pipeline.environment["ALUMNI_ERASURE_KEY"] = KEY
+    pipeline.use_rules(changed_rules(limits={"columns": 10}))
+    with in_environment(pipeline):
+        assert erase(pipeline, delete_unreadable=deletes).unread == [upload]
+        (row,) = handed_out(pipeline, upload)
+        assert (row["_row"], row["Employee_ID"]) == ("22", "21")
+        assert not pending_work.find_lost(pipeline.lake, pipeline.register, default_contract(), pipeline.instance).runs
+        pipeline.put("fix.csv", csv_bytes([row | {"Email": "a@school.edu.ph"}], header=list(row)))
+        with OnePass() as one_pass:
+            assert one_pass.run(APPROVER, "")["broken"] == []
+    assert len(pipeline.tables()["alumni"]) == 21
 
 
 @pytest.fixture

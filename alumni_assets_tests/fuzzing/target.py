@@ -111,7 +111,7 @@ class Desk:
         if to_the_end:
             self._transform(seen, result)
             self._cut_out(seen)
-            intake.write_correction_files(self.lake, seen.upload, file_format, self.contract, result.invalid)
+            intake.write_correction_files(self.lake, seen.upload, file_format.header, self.contract, result.invalid)
             if result.invalid and not result.corrects:
                 self._give_back(seen, result)
         return "validated"

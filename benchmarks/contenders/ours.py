@@ -57,7 +57,7 @@ class Upload:
             seen = intake.pin(self.lake, self.register, KEY, intake.utc_now()).seen
         judged, file_format = self._judged(seen)
         with self.step("correction files"):
-            intake.write_correction_files(self.lake, seen.upload, file_format, self.contract, judged.invalid)
+            intake.write_correction_files(self.lake, seen.upload, file_format.header, self.contract, judged.invalid)
         with self.step("approve"):
             self.register.enter_ingested(_entry(seen, judged))
             decision = approval.approve(self.lake, self.register, seen.upload, _REQUEST)
