@@ -62,8 +62,8 @@ def approve(lake: Lake, register: Register, upload: str, request: Request) -> De
     Of two who approve at once one is recorded; a decision that comes in between is looked at first.
 
     Raises `ApprovalRefusedError` when nobody is named, when a blocking check failed and no override
-    reason is given, when there is nothing to approve, when the valid rows were judged anew after the
-    approval was asked for, and when those stored are not the ones that were checked.
+    reason is given, when there is nothing to approve, when the upload was withdrawn or its valid rows were judged
+    anew after the approval was asked for, and when those stored are not the ones that were checked.
     """
     facts = register.facts(RECENT_SECONDS)
     if upload in facts.seen and same_content(facts, upload):  # which may have been approved just now
@@ -100,6 +100,7 @@ def _decision(lake: Lake, facts: Facts, upload: str, request: Request) -> tuple[
             f"{upload} may not be approved: failed {', '.join(blocking)}. {_way_out(blocking)}, or give a reason in "
             "override_reason."
         )
+    _require_not_withdrawn_since(facts, upload, request)
     _require_content_looked_at(ingested, request)
     _require_checked_content(lake, ingested)
     decision = Decision(
@@ -248,6 +249,21 @@ def _require_no_equal(facts: Facts, upload: str) -> None:
                 f"{upload} has nothing to approve: {other} has the same content, and is approved. Its rows are in the "
                 "tables, or will be."
             )
+
+
+def _require_not_withdrawn_since(facts: Facts, upload: str, request: Request) -> None:
+    """Who asked for the approval before somebody withdrew the upload did not ask for it in spite of that.
+
+    A withdrawal at a time that is still to come says nothing of before and after: the clock was set back.
+    """
+    if not facts.is_withdrawn(upload):
+        return
+    withdrawal = facts.decisions[upload][-1]
+    if request.asked_at and request.asked_at < withdrawal.at <= utc_now():
+        raise ApprovalRefusedError(
+            f"{upload} was withdrawn after its approval was asked for, at {withdrawal.at:%Y-%m-%d %H:%M:%S} UTC. "
+            "Should it count all the same, approve it again."
+        )
 
 
 def _require_content_looked_at(ingested: Ingested, request: Request) -> None:

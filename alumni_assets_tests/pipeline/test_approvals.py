@@ -158,6 +158,21 @@ def test_a_retry_approves_only_what_was_there_when_a_person_asked(
     assert len(pipeline.facts.decisions.get(upload, ())) == decisions
 
 
+def test_an_upload_that_was_withdrawn_after_its_approval_was_asked_for_stays_out(pipeline: Pipeline) -> None:
+    """Such as by a run that waited in the queue, whether a person or the policy had asked for it."""
+    upload = pipeline.put_and_take_in("few.csv", FEW_BAD)
+    queued = pipeline.instance.create_run_for_job(approval_of(pipeline)).run_id
+    pipeline.withdraw(upload)
+    repeated = {PARENT_RUN_ID_TAG: queued, RETRY_NUMBER_TAG: "1"}
+    result = approval_of(pipeline).execute_in_process(
+        instance=pipeline.instance, partition_key=upload, tags=repeated, raise_on_error=False
+    )
+    assert "was withdrawn after its approval was asked for" in failure_of(result)
+    assert pipeline.statuses() == {upload: "withdrawn"}
+    pipeline.approve_only(upload)
+    assert pipeline.statuses() == {upload: "transformed"}
+
+
 def test_judging_anew_with_the_same_result_changes_nothing_that_was_looked_at(pipeline: Pipeline) -> None:
     upload = pipeline.put_and_take_in("few.csv", FEW_BAD)
     looked_at = utc_now()
