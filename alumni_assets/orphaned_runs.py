@@ -15,7 +15,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLau
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from alumni_assets.resources.file_lock import FileLockTimeoutError, exclusive_file_lock
-from alumni_assets.signs_of_life import SILENT_AFTER, Sign, last_signs
+from alumni_assets.signs_of_life import SILENT_AFTER, Sign, born, last_signs
 from alumni_assets.stages.intake import utc_now
 
 COMMAND_TAGS: Mapping[str, str] = {"alumni/command": "true"}
@@ -99,16 +99,17 @@ def _is_silent(signs: Mapping[str, Sign], run: DagsterRun) -> bool:
 
 
 def _is_gone(signs: Mapping[str, Sign], run: DagsterRun) -> bool:
-    """Whether a run was here, and its process is no more."""
+    """Whether a run was here, and its process is no more; another may have its number by now."""
     if not _is_here(signs, run):
         return False
+    sign = signs[run.run_id]
     try:
-        os.kill(signs[run.run_id].pid, 0)
+        os.kill(sign.pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         return False
-    return False
+    return bool(sign.born) and born(sign.pid) not in ("", sign.born)
 
 
 def _end_launched(

@@ -24,6 +24,7 @@ from alumni_assets.instance import hold_connections
 from alumni_assets.stages.intake import utc_now
 
 _EVERY_SECONDS = 30.0
+_START_TIME = 19  # the place of starttime in /proc/PID/stat behind the name, which may have spaces in it: proc(5)
 # Long enough for a database that fails over and for clocks that differ; a run that is taken for dead is done again.
 SILENT_AFTER = timedelta(minutes=10)
 _log = logging.getLogger(__name__)
@@ -31,11 +32,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sign:
-    """What a run's process said last: where it is, its number there, and when it said so (in UTC, without zone)."""
+    """What a run's process said last: where it is, its number there, and when it said so (in UTC, without zone).
+
+    Numbers come again, those of containers soon; `born` tells one process of a number from the next.
+    """
 
     place: str
     pid: int
     at: datetime
+    born: str = ""
 
     @property
     def is_from_here(self) -> bool:
@@ -52,6 +57,15 @@ def here() -> str:
         return socket.gethostname()
 
 
+def born(pid: int) -> str:
+    """When a process of this place began, as the machine counts; empty where that cannot be told."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return fields.rpartition(")")[2].split()[_START_TIME]
+
+
 def last_signs(instance: DagsterInstance, run_ids: Collection[str]) -> dict[str, Sign]:
     """The last sign of each of these runs that ever gave one."""
     keys = {_key(run_id): run_id for run_id in run_ids}
@@ -61,7 +75,8 @@ def last_signs(instance: DagsterInstance, run_ids: Collection[str]) -> dict[str,
 
 def give_sign(instance: DagsterInstance, run_id: str) -> None:
     """Say that the run's process, which is this one, lives."""
-    sign = {"place": here(), "pid": os.getpid(), "at": utc_now().isoformat()}
+    pid = os.getpid()
+    sign = {"place": here(), "pid": pid, "at": utc_now().isoformat(), "born": born(pid)}
     instance.daemon_cursor_storage.set_cursor_values({_key(run_id): json.dumps(sign)})
 
 
@@ -113,7 +128,7 @@ def _keep_on(instance: DagsterInstance, run_id: str, over: threading.Event) -> N
 
 
 def _sign(fields: dict[str, Any]) -> Sign:
-    return Sign(fields["place"], fields["pid"], datetime.fromisoformat(fields["at"]))
+    return Sign(fields["place"], fields["pid"], datetime.fromisoformat(fields["at"]), fields.get("born", ""))
 
 
 def _key(run_id: str) -> str:

@@ -84,6 +84,18 @@ def test_a_run_whose_process_is_gone_is_ended(tmp_path: Path, instance: DagsterI
     assert (run.run_id, run.status, is_retried(run)) == (run_id, FAILED, True)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="when a process began is asked of Linux")
+def test_a_run_is_ended_whose_process_is_gone_and_another_has_its_number(
+    tmp_path: Path, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container that is started again numbers begin anew."""
+    run_id = begin(instance)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(signs_of_life, "born", lambda _: "1")
+        give_sign(instance, run_id)
+    assert ended(tmp_path, instance) == [run_id]
+
+
 def test_a_run_in_another_container_lives_whatever_its_process_is_called_here(
     tmp_path: Path, instance: DagsterInstance, elsewhere: Callable[[str, timedelta], None]
 ) -> None:
