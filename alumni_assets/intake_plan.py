@@ -58,16 +58,17 @@ def listed_objects(listing: Iterable[LakeEntry]) -> dict[str, tuple[str, int]]:
 
 
 def unknown_objects(listing: Iterable[LakeEntry], known: Known) -> list[LakeEntry]:
-    """The objects under raw/ that were not ingested as they are now, in the order of their names.
+    """The objects under raw/ that were not ingested as they are now, in the order in which they were written.
 
-    Names that programs give to unfinished transfers are left out; the finished file has another.
+    So what comes together is received as people put it, and a correction after what it corrects. Names that programs
+    give to unfinished transfers are left out; the finished file has another.
     """
     found = [
         entry
         for entry in listing
         if known.get(_raw_key(entry)) != (entry.etag, entry.size) and not layout.is_transferring(entry.key)
     ]
-    return sorted(found, key=lambda entry: entry.key)
+    return sorted(found, key=lambda entry: (entry.modified, entry.key))
 
 
 def plan(

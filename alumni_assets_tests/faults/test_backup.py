@@ -16,6 +16,8 @@ from alumni_assets import jobs
 from alumni_assets.instance import open_instance
 from alumni_assets_tests.endings import Ending, differences, ending_of
 
+from ..corrections.returns import correction
+from ..pipeline.answers import answer, answers, csv_bytes
 from ..pipeline.conftest import Pipeline
 from ..pipeline.test_sensors import age, runs_of, tick
 from . import life
@@ -99,6 +101,22 @@ def test_a_lake_of_which_the_register_was_copied_first_goes_on_where_that_stood(
         assert restored.take_in(*new).success
         assert restored.statuses() == pipeline.statuses()
         assert restored.facts.decisions == decided
+
+
+def test_a_correction_finds_its_upload_where_the_register_was_copied_before_both_came(pipeline: Pipeline) -> None:
+    pipeline.put_and_take_in("other.csv", csv_bytes(answers(50, 3)))
+    backup = pipeline.folder / "elsewhere"
+    back_up_register(pipeline, backup)
+    term = pipeline.put_and_take_in("term.csv", csv_bytes([*answers(1, 8), answer(9, Email="nobody")]))
+    pipeline.put_and_take_in("a correction.csv", correction(term, {9: answer(9)}))
+    back_up_the_rest(pipeline, backup)
+
+    restored = Pipeline(backup)
+    with restored.instance:
+        assert restored.find_new() == ("other.csv", "term.csv", "a correction.csv")
+        assert restored.take_in(*restored.find_new()).success
+        assert restored.statuses() == pipeline.statuses()
+        assert sorted(restored.statuses().values()) == ["correction", "validated", "validated"]
 
 
 @contextmanager

@@ -92,11 +92,12 @@ def test_names_of_unfinished_transfers_are_ignored() -> None:
     assert names(unknown_objects([entry("part.csv"), entry("a.tmp.csv")], {})) == ["raw/a.tmp.csv", "raw/part.csv"]
 
 
-def test_new_objects_are_taken_together_in_the_order_of_their_names() -> None:
-    unknown = unknown_objects([entry("c.csv"), entry("a.csv"), entry("b.csv")], {})
+def test_new_objects_are_taken_together_in_the_order_in_which_they_were_written() -> None:
+    later = LONG_AGO + timedelta(seconds=1)
+    unknown = unknown_objects([entry("d.csv"), entry("a.csv", modified=later), entry("b.csv")], {})
     found = plan(unknown, set(), {}, LIMITS, NOW)
-    assert found == Plan(together=("a.csv", "b.csv", "c.csv"))
-    assert found.runs == [("a.csv", "b.csv", "c.csv")]
+    assert found == Plan(together=("b.csv", "d.csv", "a.csv"))
+    assert found.runs == [("b.csv", "d.csv", "a.csv")]
 
 
 def test_nothing_new_makes_no_run() -> None:

@@ -75,7 +75,7 @@ def test_new_files_are_taken_in_by_one_run(settled: Pipeline) -> None:
     for key in ("b.csv", "a.csv", "2026/odd name%.pdf"):
         settled.put(key, key.encode())
     found = tick(settled)
-    assert runs_of(found) == [(["2026/odd name%.pdf", "a.csv", "b.csv"], [])]
+    assert runs_of(found) == [(["b.csv", "a.csv", "2026/odd name%.pdf"], [])]
     assert run_requested(settled, found) == [True]
     assert {seen.key for seen in settled.facts.seen.values()} == {"2026/odd name%.pdf", "a.csv", "b.csv"}
 
@@ -183,8 +183,8 @@ def test_a_line_tells_alarms_of_each_upload_that_is_rejected_or_fails_or_is_give
     settled: Pipeline, monkeypatch: pytest.MonkeyPatch, printed_json: Callable[[], list[dict[str, Any]]]
 ) -> None:
     unreadable(settled, monkeypatch, "broken.csv")
-    settled.put("broken.csv", GOOD)
     settled.put("a\nb.pdf", b"%PDF-1.7")
+    settled.put("broken.csv", GOOD)
     for _ in range(3):
         assert run_requested(settled, tick(settled), console={}) == [False]
     assert runs_of(tick(settled)) == []
