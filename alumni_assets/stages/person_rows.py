@@ -86,9 +86,10 @@ def find_person(lake: Lake, facts: Facts, persons: Persons, contract: Contract) 
         Place(upload, row): said for upload, rows in versions.items() for row, said in rows.items() if _is_theirs(said)
     }
     found: dict[str, set[int]] = defaultdict(set)
+    set_aside = search.set_aside(theirs)
     for place, said in theirs.items():
         for version in said:
-            is_corrected = version.upload == place.upload and search.is_set_aside(place)
+            is_corrected = version.upload == place.upload and place in set_aside
             if version.whose != Whose.OTHERS or is_corrected:
                 found[version.upload].add(version.row)
     return PersonRows(
@@ -148,20 +149,21 @@ class _Search:
         self.corrections: set[str] = set()
         self.unread: set[str] = set()
         self.missing: set[str] = set()
-        self._set_aside: dict[str, set[int]] = {}
 
-    def is_set_aside(self, place: Place) -> bool:
-        """Whether the row in a place was set aside, so that a correction may say whose it is."""
-        if place.upload not in self._set_aside:
-            self._set_aside[place.upload] = self._rows_set_aside(place.upload)
-        return place.row in self._set_aside[place.upload]
+    def set_aside(self, places: Iterable[Place]) -> set[Place]:
+        """Those of the places in which a row was set aside, so that a correction may say whose it is."""
+        wanted: dict[str, list[int]] = defaultdict(list)
+        for place in places:
+            wanted[place.upload].append(place.row)
+        return {Place(upload, row) for upload, rows in wanted.items() for row in self._set_aside_of(upload, rows)}
 
-    def _rows_set_aside(self, upload: str) -> set[int]:
+    def _set_aside_of(self, upload: str, rows: list[int]) -> Iterator[int]:
         key = layout.invalid_key(upload)
         if self._lake.stat(key) is None:
-            return set()
+            return
         with self._lake.local_copy(key) as path:
-            return {row for batch in stored_batches(path, ["source_row"]) for row in batch["source_row"].to_pylist()}
+            for batch in stored_batches(path, ["source_row"]):
+                yield from np.intersect1d(batch["source_row"].to_numpy(), rows).tolist()
 
     def contacts(self, persons: Persons) -> frozenset[str]:
         """The sealed names of the e-mail addresses and phone numbers in the rows that have the persons' ids."""
