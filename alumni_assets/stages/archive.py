@@ -71,18 +71,18 @@ def seal_archive(lake: Lake, seen: Seen, folder: str, copies: Sequence[ArchivedF
 
 def unarchived(lake: Lake, facts: Facts) -> list[str]:
     """The transformed uploads whose archive is not done, the first received first."""
-    there = {entry.key for entry in lake.list(layout.ARCHIVE) if entry.size}
+    done = {folder for folder, is_done in archive_folders(lake).items() if is_done}
     found = [
         upload
         for upload, transformed in facts.transformed.items()
-        if upload in facts.seen and not _is_archived(lake, facts, transformed, there)
+        if upload in facts.seen and not _is_archived(lake, facts, transformed, done)
     ]
     return sorted(found, key=lambda upload: (facts.seen[upload].received_at, upload))
 
 
-def _is_archived(lake: Lake, facts: Facts, transformed: Transformed, there: Collection[str]) -> bool:
+def _is_archived(lake: Lake, facts: Facts, transformed: Transformed, done: Collection[str]) -> bool:
     folder = archive_folder(transformed)
-    if f"{folder}{MANIFEST}" not in there:
+    if folder not in done:
         return False
     # A manifest is only read where it may be an earlier one: one for each upload would be many.
     approvals = [decision for decision in facts.decisions.get(transformed.upload, ()) if decision.kind == "approved"]
