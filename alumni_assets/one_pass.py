@@ -26,7 +26,7 @@ from alumni_assets.notifications.delivery import Deliveries
 from alumni_assets.notifications.telling import Teller
 from alumni_assets.orphaned_runs import COMMAND_TAGS, UNFINISHED, command_at_work, end_orphaned_runs
 from alumni_assets.private_files import files_kept_private
-from alumni_assets.publishing import FOLDER, table_key
+from alumni_assets.publishing import FOLDER, delete_other_tables, table_key
 from alumni_assets.report.weeks import week_of
 from alumni_assets.reporting import event_store_kept_open
 from alumni_assets.resources.lake import LakeResource
@@ -38,7 +38,6 @@ from alumni_assets.signs_of_life import giving_signs
 from alumni_assets.stages import approval
 from alumni_assets.stages.intake import utc_now
 from alumni_assets.survey.standing import Facts, Ingested, Status
-from alumni_assets.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from alumni_assets.report.keeping import Reports
@@ -253,10 +252,7 @@ class OnePass(AbstractContextManager["OnePass"]):
         """From an empty warehouse: DuckDB keeps in its file what was deleted. Then all that is published is written."""
         WarehouseResource(home=str(self.settings.home)).begin_anew()
         self._renew((), "", "")
-        published = {table_key(name) for name in TABLES}
-        for entry in list(self._lake.list(FOLDER)):
-            if entry.key.endswith(".parquet") and entry.key not in published:  # a table of an earlier version's
-                self._lake.delete(entry.key)
+        delete_other_tables(self._lake)
 
     def prepare_report(self) -> str:
         """Prepare this week's report; returns where its PDF is. What keeps it from being prepared is in `broken`."""

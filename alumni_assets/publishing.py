@@ -93,6 +93,14 @@ def publish(warehouse: WarehouseResource, lake: Lake, published_at: datetime) ->
     return Publication(generation, tuple(name for name in TABLES if name in tables and name != SEAL))
 
 
+def delete_other_tables(lake: Lake) -> None:
+    """Delete the Parquet files of tables that there are no more, which an earlier version may have published."""
+    known = {table_key(name) for name in TABLES}
+    for entry in list(lake.list(FOLDER)):
+        if entry.key.endswith(".parquet") and entry.key not in known:
+            lake.delete(entry.key)
+
+
 def _tables_to_publish(connection: DuckDBPyConnection, lake: Lake) -> set[str]:
     """The tables whose files have to be written; empty when everything is published as it is here."""
     if describe_tables(connection):
